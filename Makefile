@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+# Grace: build, run, test. `make help` prints the ## lines of this file.
+
+##  make run [ARCH=x86_64]   build, boot in QEMU, selftests, 5 s of the race, then the prompt
+##  make test [ARCH=...]     run every configuration of one port, or of all three, and judge it
+##  make debug [ARCH=...]    as run, but QEMU waits for gdb; prints the line that attaches
+##  make all [ARCH=...]      only build build/ARCH-BUILD/grace.elf and grace.img
+##  make doctor              each tool: version found, version needed, how to install it
+##  make lint                check the style rules that a script can check
+##  make compile_commands.json [ARCH=...]   for clangd and other editors' helpers
+##  make help, make clean
+##
+## What it takes
+##  ARCH=x86_64|arm64|riscv64   CPUS=4  MEM=256M  ACCEL=tcg|kvm
+##  APPEND="run=test;stress=10;poweroff"   the kernel's command line
+##  GIC=2|3 (arm64)  CPU=MODEL  MACHINE=NAME,PROPERTY=...  QEMU_ARGS="..."  QEMU=PROGRAM
+##  BUILD=debug|release   RULES=switch|fixed   EXTRA_CFLAGS="..."  CROSS=PREFIX-
+##  T="GLOB"    (test) only the selftests whose suite.name it matches
+##  CONFIG=GLOB (test) only these configurations; STRESS=60  seconds of each race
+##  DRY=1  print the QEMU command line, do nothing      V=1  print every command
+PORTS := x86_64 arm64 riscv64
+TEST_PORTS := $(if $(filter undefined,$(origin ARCH)),$(PORTS),$(ARCH))
+ARCH ?= x86_64
+BUILD ?= debug
+RULES ?= switch
+V ?=
+DRY ?=
+
+space := $() $()
+accept = $(if $(filter $(subst $(space),+,$($(1))),$(2)),,$(error $(1)=$($(1)): accepted are $(2)))
+$(call accept,ARCH,$(PORTS))
+$(call accept,BUILD,debug release)
+$(call accept,RULES,switch fixed)
+
+# Objects of different builds never meet: what changes the code is in the directory's name ...
+O := build/$(ARCH)-$(BUILD)$(if $(filter fixed,$(RULES)),-fixed)
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
+
+ifeq ($(ARCH)$(filter $(shell uname -m),x86_64 amd64),x86_64)
+CROSS ?= x86_64-linux-gnu-
+endif
+include arch/$(ARCH)/port.mk
+CC := $(CROSS)gcc
+OBJCOPY := $(CROSS)objcopy
+NM := $(CROSS)nm
+IMAGE_MAX := 524288
+# Asked for when it is first needed, which is after scripts/setup has seen to the compiler.
+gcc_include = $(eval gcc_include := $$(shell $$(CC) -print-file-name=include))$(gcc_include)
+
+FLAGS = -std=gnu11 -O2 -g -ffreestanding -fno-builtin -fno-common -fno-pic -fno-pie \
+	-fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-stack-protector \
+	-fno-strict-aliasing -fno-asynchronous-unwind-tables -fno-delete-null-pointer-checks \
+	-Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wmissing-prototypes \
+	-Wvla -Werror -nostdinc -isystem $(gcc_include) \
+	-Iinclude -Iarch/$(ARCH)/include $(ARCH_CFLAGS) \
+	$(if $(filter debug,$(BUILD)),-DGRACE_DEBUG) \
+	$(if $(filter fixed,$(RULES)),-DGRACE_RULES_FIXED) $(EXTRA_CFLAGS)
+LDFLAGS := -nostdlib -static -no-pie \
+	-Wl,--build-id=none,-z,max-page-size=0x1000,-z,noexecstack,--no-warn-rwx-segments
+
+SRC := $(sort $(wildcard arch/$(ARCH)/*.c arch/$(ARCH)/*.S kernel/*.c mm/*.c tests/*.c)) \
+	$(addprefix drivers/,$(DRIVERS))
+OBJ := $(SRC:%=$(O)/%.o)
+SHIM := $(patsubst tests/shim/%.S,$(O)/shim.img,$(wildcard tests/shim/$(ARCH).S))
+OUTPUTS := $(O)/grace.elf $(O)/grace.img
+
+all: $(OUTPUTS) $(SHIM)
+
+run debug: $(if $(DRY),,tools all)
+	@python3 scripts/run.py $(filter debug,$@)
+
+test: $(if $(DRY),,test-tools)
+	@python3 scripts/test.py $(TEST_PORTS)
+
+# ... and a change of flags or of the list of sources is a change of these two files.
+$(O)/flags: text = $(CC) $(FLAGS)
+$(O)/sources: text = $(OBJ) $(LDFLAGS)
+$(O)/flags $(O)/sources: FORCE | build-tools
+	@mkdir -p $(@D)
+	@echo '$(text)' | cmp -s - $@ || echo '$(text)' > $@
+
+# A build that fails must not leave the image of an earlier one to be run by mistake.
+$(O)/%.o: % $(O)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && rm -f $@ $(if $(filter $@,$(OBJ)),$(OUTPUTS))
+	$(Q)$(CC) $(FLAGS) $(if $(filter %.S,$<),-D__ASSEMBLY__) -MMD -MP -c $< -o $@
+
+$(O)/link.ld: arch/link.lds.S $(O)/flags
+	$(Q)$(CC) $(FLAGS) -D__ASSEMBLY__ -MMD -MF $(O)/link.d -MP -MT $@ -E -P \
+		-x assembler-with-cpp $< -o $@
+
+# Two links: the functions of the first go as a table into the second, and must not have moved.
+link = $(CC) $(ARCH_CFLAGS) $(LDFLAGS) -T $(O)/link.ld $(OBJ)
+$(O)/grace.elf: $(OBJ) $(O)/link.ld $(O)/sources scripts/mksyms.py
+	$(call say,LD,$@)
+	$(Q)rm -f $(OUTPUTS)
+	$(Q)python3 scripts/mksyms.py empty > $(O)/syms0.S
+	$(Q)$(CC) $(FLAGS) -c $(O)/syms0.S -o $(O)/syms0.o
+	$(Q)$(link) $(O)/syms0.o -o $(O)/pass1.elf
+	$(Q)$(NM) -n $(O)/pass1.elf > $(O)/pass1.nm
+	$(Q)python3 scripts/mksyms.py < $(O)/pass1.nm > $(O)/syms.S
+	$(Q)$(CC) $(FLAGS) -c $(O)/syms.S -o $(O)/syms.o
+	$(Q)$(link) $(O)/syms.o -o $@
+	$(Q)$(NM) -n $@ > $(O)/grace.nm
+	$(Q)python3 scripts/mksyms.py < $(O)/grace.nm | cmp -s - $(O)/syms.S || \
+		{ echo "$@: the second link moved functions" >&2; exit 1; }
+
+$(O)/grace.img: $(O)/grace.elf
+	$(Q)$(OBJCOPY) -O binary $< $@
+	@size=$$(wc -c < $@); printf '  %-6s %s: %d KiB of %d\n' IMAGE $@ \
+		$$(((size + 1023) / 1024)) $$(($(IMAGE_MAX) / 1024)); \
+	[ $$size -le $(IMAGE_MAX) ] || { echo "$@: too large" >&2; exit 1; }
+
+# A few instructions that hand a spoilt device tree to the real image (scripts/test.py).
+$(O)/shim.img: $(O)/tests/shim/$(ARCH).S.o
+	$(Q)$(OBJCOPY) -O binary -j .text $< $@
+
+tools:
+	@CC='$(CC)' sh scripts/setup run $(ARCH)
+build-tools:
+	@CC='$(CC)' sh scripts/setup build $(ARCH)
+test-tools:
+	@sh scripts/setup run $(TEST_PORTS)
+
+doctor:
+	@sh scripts/setup python
+	@python3 scripts/doctor.py
+
+lint:
+	@sh scripts/setup python
+	@python3 scripts/style.py
+
+compile_commands.json: build-tools FORCE
+	@python3 scripts/compile_commands.py $(CC) $(FLAGS) -- $(SRC) > $@
+
+help:
+	@sed -n 's/^## \{0,1\}//p' Makefile
+
+clean:
+	rm -rf build compile_commands.json
+
+-include $(OBJ:.o=.d) $(O)/link.d
+.DELETE_ON_ERROR:
+.PHONY: all run debug test tools build-tools test-tools doctor lint help clean FORCE
+export ARCH BUILD RULES CPUS MEM ACCEL APPEND GIC CPU MACHINE QEMU QEMU_ARGS DRY V T CONFIG STRESS
+export PYTHONDONTWRITEBYTECODE := 1

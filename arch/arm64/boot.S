@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From the firmware's door to C: the boot CPU, and each CPU that PSCI starts.
+ *
+ * Boot protocol (Linux's "arm64 Image" header): entered with x0 = device tree, MMU off, at EL2 or EL1,
+ * interrupts in any state, at any 2 MiB-aligned address. What stands here runs before the MMU is on,
+ * or from the identity map, so it uses PC-relative addresses only and no stack.
+ * Rules: with the MMU off every access goes past the caches. What is written here is invalidated from
+ * the caches before and after; what is read must have been cleaned to memory by its writer.
+ * See also: start.c, smp.c, mmu.c.
+ */
+#include <asm/sysreg.h>
+#include <layout.h>
+
+#define SB_TTBR1 0
+#define SB_STACK 8
+#define SB_THREAD 16
+#define SB_PERCPU 24
+
+	.section .head.text, "ax"
+	.globl _start
+_start:
+	b	primary_entry
+	.word	0
+	.quad	0			/* wanted offset from a 2 MiB boundary */
+	.quad	image_end - _start	/* size, bss included */
+	.quad	0xa			/* little-endian, 4 KiB pages, anywhere in memory */
+	.quad	0, 0, 0
+	.ascii	"ARM\x64"
+	.word	0
+
+/* The address of a symbol near the PC: physical or virtual, as the PC is. */
+.macro adr_l reg, sym
+	adrp	\reg, \sym
+	add	\reg, \reg, :lo12:\sym
+.endm
+
+/* Stops with a message if the condition holds. */
+.macro fail_if cond, text
+	adr	x0, .Lmessage\@
+	b.\cond	early_fail
+	b	.Lpast\@
+.Lmessage\@:
+	.asciz	"boot: \text\n"
+	.balign	4
+.Lpast\@:
+.endm
+
+/* Makes entry number (va >> shift) of a table point to the next table. Clobbers x8, x9. */
+.macro put_table table, va, shift, next
+	adr_l	x8, \next
+	orr	x8, x8, #BOOT_TABLE
+	ubfx	x9, \va, #\shift, #9
+	str	x8, [\table, x9, lsl #3]
+.endm
+
+/*
+ * The boot CPU. Keeps x19 = where the image is, x20 = device tree, x21 = exception level at entry.
+ */
+primary_entry:
+	msr	daifset, #0xf
+	mov	x20, x0
+	bl	enter_el1
+	adr	x19, _start
+	tst	x19, #0x1fffff
+	fail_if	ne, "the image is not at a multiple of 2 MiB"
+	lsr	x0, x19, #37
+	cmp	x0, #0
+	fail_if	ne, "the image is above the first 128 GiB of memory"
+	mrs	x1, id_aa64mmfr0_el1
+	sbfx	x1, x1, #28, #4		/* TGran4: negative means none */
+	cmp	x1, #0
+	fail_if	lt, "this CPU has no 4 KiB pages"
+
+	bl	invalidate_bss
+	adr_l	x0, bss_start
+	adr_l	x1, bss_end
+1:	stp	xzr, xzr, [x0], #16
+	cmp	x0, x1
+	b.lo	1b
+	bl	make_boot_tables
+	bl	invalidate_bss
+
+	adrp	x0, boot_top
+	bl	enable_mmu
+	ldr	x0, =primary_high
+	br	x0
+
+/*
+ * Any other CPU; x0 = physical address of its struct secondary_boot (smp.c), which arch_cpu_start()
+ * has cleaned to memory.
+ */
+	.globl secondary_entry
+secondary_entry:
+	msr	daifset, #0xf
+	mov	x20, x0
+	bl	enter_el1
+	ldp	x0, x22, [x20, #SB_TTBR1]
+	ldp	x23, x24, [x20, #SB_THREAD]
+	bl	enable_mmu
+	ldr	x0, =secondary_high
+	br	x0
+
+/*
+ * To EL1 with everything that matters in a known state, whatever firmware left. x21 = the level we
+ * came from. Clobbers x0 to x3, x30.
+ */
+enter_el1:
+	mrs	x21, CurrentEL
+	lsr	x21, x21, #2
+	adr	x0, early_vectors
+	msr	vbar_el1, x0
+	msr	tpidr_el1, xzr		/* counts early faults until it holds the per-CPU offset */
+	cmp	x21, #2
+	fail_if	hi, "entered at EL3: run under a firmware that provides PSCI"
+	ldr	x1, =SCTLR_BASE
+	mov	x2, #PSTATE_BOOT
+	b.eq	from_el2
+	msr	sctlr_el1, x1
+	msr	spsr_el1, x2
+	msr	elr_el1, x30
+	isb
+	eret
+
+from_el2:
+	adr	x0, early_vectors
+	msr	vbar_el2, x0
+	mov	x3, #(1 << 31)		/* RW: EL1 is AArch64; no trap, no second stage, no VHE */
+	msr	hcr_el2, x3
+	isb				/* E2H is off before the registers below change their meaning */
+	msr	sctlr_el1, x1
+	msr	spsr_el2, x2
+	msr	elr_el2, x30
+	mrs	x0, midr_el1
+	msr	vpidr_el2, x0
+	mrs	x0, mpidr_el1
+	msr	vmpidr_el2, x0
+	mov	x0, #3			/* EL1 may use the physical counter and timer */
+	msr	cnthctl_el2, x0
+	msr	cntvoff_el2, xzr
+	msr	vttbr_el2, xzr
+	msr	hstr_el2, xzr
+	mov	x0, #0x33ff		/* RES1 bits; floating point is not trapped to EL2 */
+	msr	cptr_el2, x0
+
+	mrs	x1, id_aa64dfr0_el1	/* all event counters to EL1, if there is a PMU */
+	ubfx	x1, x1, #8, #4
+	mov	x0, #0
+	cbz	x1, 1f
+	cmp	x1, #0xf
+	b.eq	1f
+	mrs	x0, pmcr_el0
+	ubfx	x0, x0, #11, #5
+1:	msr	mdcr_el2, x0
+
+	mrs	x1, id_aa64mmfr0_el1	/* fine-grained traps off, if there are any */
+	ubfx	x1, x1, #56, #4
+	cbz	x1, 2f
+	msr	s3_4_c1_c1_4, xzr	/* HFGRTR_EL2 */
+	msr	s3_4_c1_c1_5, xzr	/* HFGWTR_EL2 */
+	msr	s3_4_c1_c1_6, xzr	/* HFGITR_EL2 */
+	msr	s3_4_c3_c1_4, xzr	/* HDFGRTR_EL2 */
+	msr	s3_4_c3_c1_5, xzr	/* HDFGWTR_EL2 */
+2:	mrs	x1, id_aa64mmfr1_el1	/* HCRX_EL2, if there is one */
+	ubfx	x1, x1, #40, #4
+	cbz	x1, 3f
+	msr	s3_4_c1_c2_2, xzr
+
+3:	mrs	x1, id_aa64pfr0_el1	/* EL1 may use the GIC's system registers, if there are any */
+	ubfx	x1, x1, #24, #4
+	cbz	x1, 4f
+	mrs	x0, s3_4_c12_c9_5	/* ICC_SRE_EL2: SRE, Enable */
+	mov	x2, #9
+	orr	x0, x0, x2
+	msr	s3_4_c12_c9_5, x0
+	isb
+	mrs	x0, s3_4_c12_c9_5
+	tbz	x0, #0, 4f		/* firmware keeps them off: a GICv2 it is */
+	msr	s3_4_c12_c11_0, xzr	/* ICH_HCR_EL2: no virtual interrupts */
+4:	isb
+	eret
+
+/*
+ * The bss, tables and stacks in it, lines in the caches thrown away: before it is written, so that no
+ * old dirty line is written back over it; and after, so that no old clean line hides it.
+ */
+invalidate_bss:
+	adr_l	x0, bss_start
+	adr_l	x1, bss_end
+	mrs	x2, ctr_el0
+	ubfx	x2, x2, #16, #4
+	mov	x3, #4
+	lsl	x2, x3, x2		/* smallest data cache line */
+	sub	x3, x2, #1
+	bic	x0, x0, x3
+	dsb	sy			/* stores made with the MMU off are in memory first */
+1:	dc	ivac, x0
+	add	x0, x0, x2
+	cmp	x0, x1
+	b.lo	1b
+	dsb	sy			/* and the lines are gone before what follows */
+	ret
+
+/*
+ * Identity map of the image's first 2 MiB, which hold this code; the image at KERNEL_VA; the direct
+ * map for each GiB that the image touches; the guessed console. arch_start() adds the rest.
+ */
+make_boot_tables:
+	adr_l	x0, boot_id_top
+	put_table x0, x19, 39, boot_id_l2
+	adr_l	x0, boot_id_l2
+	put_table x0, x19, 30, boot_id_l1
+	adr_l	x0, boot_id_l1
+	ldr	x1, =BOOT_ID_BLOCK
+	orr	x1, x1, x19
+	ubfx	x2, x19, #21, #9
+	str	x1, [x0, x2, lsl #3]
+
+	adr_l	x0, boot_top
+	ldr	x1, =KERNEL_VA
+	put_table x0, x1, 39, boot_l2
+	adr_l	x0, boot_l2
+	put_table x0, x1, 30, boot_image_l1
+	ldr	x2, =EARLY_UART_VA
+	put_table x0, x2, 30, boot_uart_l1
+	adr_l	x0, boot_uart_l1
+	ldr	x2, =(EARLY_UART_PA + BOOT_DEVICE_BLOCK)
+	str	x2, [x0]
+
+	adr_l	x0, boot_image_l1
+	adr_l	x4, image_end
+	mov	x2, x19
+	ldr	x3, =BOOT_IMAGE_BLOCK
+1:	orr	x5, x2, x3
+	str	x5, [x0], #8
+	add	x2, x2, #0x200000
+	cmp	x2, x4
+	b.lo	1b
+
+	adr_l	x0, boot_l2 + 256 * 8	/* DIRECT_MAP's entry */
+	lsr	x2, x19, #30
+	sub	x4, x4, #1
+	lsr	x4, x4, #30
+	ldr	x3, =BOOT_DIRECT_BLOCK
+2:	orr	x5, x3, x2, lsl #30
+	str	x5, [x0, x2, lsl #3]
+	add	x2, x2, #1
+	cmp	x2, x4
+	b.ls	2b
+	ret
+
+/*
+ * x0 = TTBR1. The identity map goes into TTBR0. The local TLB and instruction cache may hold anything
+ * after reset: they are emptied before the first translation, which the ISBs keep behind it.
+ * Clobbers x1 to x4.
+ */
+enable_mmu:
+	adrp	x1, boot_id_top
+	msr	ttbr0_el1, x1
+	msr	ttbr1_el1, x0
+	mov	x1, #MAIR_VALUE
+	msr	mair_el1, x1
+	ldr	x1, =(TCR_BASE + TCR_T0SZ_BOOT)
+	mrs	x2, id_aa64mmfr0_el1
+	and	x3, x2, #0xf		/* PARange, 48 bits at most without larger addresses */
+	mov	x4, #TCR_IPS_48_BITS
+	cmp	x3, x4
+	csel	x3, x3, x4, lo
+	orr	x1, x1, x3, lsl #TCR_IPS_SHIFT
+	ubfx	x3, x2, #4, #4		/* ASIDBits: 2 means 16 */
+	lsr	x3, x3, #1
+	orr	x1, x1, x3, lsl #TCR_AS_SHIFT
+	msr	tcr_el1, x1
+	isb
+	tlbi	vmalle1
+	ic	iallu
+	dsb	nsh
+	isb
+	ldr	x1, =(SCTLR_BASE + SCTLR_ON)
+	msr	sctlr_el1, x1
+	isb
+	ret
+
+/*
+ * void boot_swap_ttbr1(phys_t root, phys_t empty): called at its identity address, everything masked.
+ * Old and new tables map the same addresses with leaves of other sizes, so the TLB must hold nothing
+ * of the old ones when the new ones can be walked (D8, break-before-make): the empty root stands
+ * between them.
+ */
+	.globl boot_swap_ttbr1
+boot_swap_ttbr1:
+	dsb	ish			/* stores to the new tables, before any walk of them */
+	msr	ttbr1_el1, x1
+	isb				/* no walk of the old root from here */
+	tlbi	vmalle1
+	dsb	nsh			/* and nothing left of it */
+	isb
+	msr	ttbr1_el1, x0
+	isb				/* before the return, which needs it */
+	ret
+
+	.ltorg
+
+/*
+ * x0 = message. Prints it on the guessed console, ends the machine with EXIT_BAD_BOOT through
+ * semihosting, else stops. A fault in one step leads to the next: tpidr_el1 counts them.
+ */
+early_fail:
+	mov	x1, #1
+	msr	tpidr_el1, x1
+	ldr	x1, =EARLY_UART_PA
+1:	ldrb	w2, [x0], #1
+	cbz	w2, early_exit
+2:	ldr	w3, [x1, #0x18]		/* flags: transmit FIFO full */
+	tbnz	w3, #5, 2b
+	str	w2, [x1]
+	b	1b
+early_exit:
+	mov	x1, #2
+	msr	tpidr_el1, x1
+	adr	x1, early_exit_block
+	mov	w0, #0x20		/* SYS_EXIT_EXTENDED */
+	hlt	#0xf000
+early_hang:
+	wfi
+	b	early_hang
+	.balign	8
+early_exit_block:
+	.quad	0x20026, 2		/* ADP_Stopped_ApplicationExit, EXIT_BAD_BOOT */
+early_fault_text:
+	.asciz	"boot: exception before the MMU was on\n"
+
+	.balign	2048
+early_vectors:
+	.rept	16
+	b	early_fault
+	.balign	128
+	.endr
+early_fault:
+	mrs	x1, tpidr_el1
+	adr	x0, early_fault_text
+	cbz	x1, early_fail
+	cmp	x1, #1
+	b.eq	early_exit
+	b	early_hang
+	.ltorg
+
+/* High addresses from here on. */
+	.text
+primary_high:
+	ldr	x0, =vectors
+	msr	vbar_el1, x0
+	ldr	x0, =init_thread
+	msr	sp_el0, x0		/* current */
+	msr	tpidr_el1, xzr		/* CPU 0's per-CPU area is the image's */
+	ldr	x0, =init_stack + 2 * STACK_SIZE
+	mov	sp, x0
+	mov	x29, #0
+	isb
+	mov	x0, x20
+	mov	x1, x19
+	mov	x2, x21
+	mov	x30, #0
+	b	arch_start
+
+secondary_high:
+	ldr	x0, =vectors
+	msr	vbar_el1, x0
+	mov	sp, x22
+	msr	sp_el0, x23
+	msr	tpidr_el1, x24
+	isb
+	mov	x29, #0
+	mov	x30, #0
+	b	secondary_main
+	.ltorg
+
+/*
+ * Tables; and the boot CPU's emergency stack, at an odd multiple of STACK_SIZE as every stack.
+ */
+	.section .bss.page_aligned, "aw", %nobits
+	.balign	2 * STACK_SIZE
+	.globl boot_top, boot_l2, empty_root, emergency_stack_top
+boot_top:	.skip 4096
+boot_l2:	.skip 4096
+boot_image_l1:	.skip 4096
+boot_uart_l1:	.skip 4096
+	.skip	STACK_SIZE
+emergency_stack_top:
+boot_id_top:	.skip 4096
+boot_id_l2:	.skip 4096
+boot_id_l1:	.skip 4096
+empty_root:	.skip 4096

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+/*
+ * This CPU's own set-up, its contexts, and idling.
+ *
+ * Contexts: arch_cpu_init() with everything masked, once on each CPU; the rest as <arch.h> says.
+ * See also: switch.S, mmu.c.
+ */
+#include <asm/port.h>
+#include <asm/sysreg.h>
+#include <bug.h>
+#include <gic.h>
+#include <smp.h>
+#include <thread.h>
+
+_Static_assert(offsetof(struct arch_context, x19_x28) == CTX_X19, "switch.S");
+_Static_assert(offsetof(struct arch_context, fp) == CTX_FP, "switch.S");
+_Static_assert(offsetof(struct arch_context, sp) == CTX_SP, "switch.S");
+_Static_assert(offsetof(struct thread, ctx) == 0, "switch.S");
+
+DEFINE_PER_CPU(struct thread *, kernel_current);
+DEFINE_PER_CPU(vaddr_t, emergency_sp) = (vaddr_t)emergency_stack_top;
+
+static bool has_pan;
+
+/* The boot CPU decides what is used; a CPU that has less cannot run beside it. */
+static void check_features(void)
+{
+	bool pan = id_field(id_aa64mmfr1_el1, 20) != 0;
+	unsigned int tag_bits = id_field(id_aa64mmfr0_el1, 4) == 2 ? 16 : 8;
+
+	if (smp_processor_id() == 0) {
+		has_pan = pan;
+		if (pan)
+			features_add("pan");
+		if (id_field(id_aa64isar0_el1, 20) != 0)
+			features_add("lse");
+		return;
+	}
+	if (tag_bits < arch.tag_bits)
+		boot_fail("CPU %u has fewer ASID bits than CPU 0", smp_processor_id());
+	if (has_pan && !pan)
+		boot_fail("CPU %u lacks PAN, which CPU 0 has", smp_processor_id());
+}
+
+/* From now on the kernel's own loads and stores cannot reach user pages. */
+static void enable_pan(void)
+{
+	write_sysreg(sctlr_el1, read_sysreg(sctlr_el1) & ~(u64)SCTLR_SPAN);
+	__asm__ __volatile__(".arch_extension pan\n\tmsr pan, #1" ::: "memory");
+	isb();
+}
+
+void arch_cpu_init(void)
+{
+	this_cpu(kernel_current) = current;
+	write_sysreg(cpacr_el1, 0); /* floating point traps */
+	write_sysreg(mdscr_el1, 0); /* no debug exceptions */
+	write_sysreg(tpidr_el0, 0);
+	write_sysreg(tpidrro_el0, 0);
+	check_features();
+	mmu_init_cpu();
+	if (has_pan)
+		enable_pan();
+	timer_init_cpu(); /* quiet before its interrupt is enabled */
+	gic_init_cpu();
+	__asm__ __volatile__("msr daifclr, #5" ::: "memory"); /* SError, FIQ: reported from here on */
+}
+
+/* A masked interrupt that is pending ends WFI, so there is no window between the caller's test and it. */
+void arch_cpu_idle(void)
+{
+	/* Orders what was stored before sleeping, as some CPUs stop answering. Pairs with nobody. */
+	dsb(sy);
+	__asm__ __volatile__("wfi" ::: "memory");
+	arch_irq_enable();
+	/* The interrupt is taken before the next instruction. */
+	isb();
+}
+
+void arch_context_init(struct thread *t, void *stack_top)
+{
+	t->ctx = (struct arch_context){
+		.sp = (u64)stack_top,
+		.pc = (u64)thread_entry,
+	};
+}
+
+vaddr_t arch_thread_fp(const struct thread *t)
+{
+	return t->ctx.fp;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inline hooks of the arm64 port: entry codec, entry publication, interrupt state, counter.
+ *
+ * References are to the Arm Architecture Reference Manual, DDI 0487.
+ */
+#ifndef ASM_ARCH_H
+#define ASM_ARCH_H
+
+#include <atomic.h>
+
+/*
+ * A VMSAv8-64 entry (D8.3). Software owns bits 58:55, and all but bit 0 of an invalid entry.
+ *
+ *   0 valid   1 table or page   4:2 memory type   6 user   7 read-only   9:8 shareability   10 accessed
+ *   11 not global   47:12 address   53 PXN   54 UXN   59 PXNTable   60 UXNTable   61 APTable: no user
+ */
+#define PTE_VALID BIT(0)
+#define PTE_TABLE BIT(1)
+#define PTE_DEVICE BIT(2) /* MAIR index 1 */
+#define PTE_USER BIT(6)
+#define PTE_RDONLY BIT(7)
+#define PTE_INNER (3ULL << 8)
+#define PTE_AF BIT(10)
+#define PTE_NG BIT(11)
+#define PTE_PXN BIT(53)
+#define PTE_UXN BIT(54)
+#define PTE_SW_NONE BIT(55) /* PROT_NONE: present, not valid */
+#define PTE_SW_SPECIAL BIT(56)
+#define PTE_SW_USER BIT(57)
+#define PTE_SW_READ BIT(58) /* kernel leaves can always be read: this says whether it was asked */
+#define PTE_PXN_TABLE BIT(59)
+#define PTE_UXN_TABLE BIT(60)
+#define PTE_NO_USER_TABLE BIT(61)
+#define PTE_ADDR_MASK 0x0000fffffffff000ULL
+
+/*
+ * Permissions are hardware's where hardware has them. The kernel never executes user pages (PXN) and
+ * user mode never the kernel's (UXN). A user page is not global.
+ */
+static inline pte_t arch_pte_leaf(phys_t pa, u64 attr, unsigned int level)
+{
+	u64 v = pa | PTE_AF | PTE_INNER;
+
+	v |= attr & (PA_READ | PA_WRITE | PA_EXEC) ? PTE_VALID : PTE_SW_NONE;
+	if (level == 0 && (v & PTE_VALID))
+		v |= PTE_TABLE; /* at the last level, both bits set mean a page */
+	v |= attr & (PA_READ | PA_WRITE) ? PTE_SW_READ : 0;
+	v |= attr & PA_WRITE ? 0 : PTE_RDONLY;
+	v |= attr & PA_GLOBAL ? 0 : PTE_NG;
+	v |= attr & PA_DEVICE ? PTE_DEVICE : 0;
+	v |= attr & PA_SPECIAL ? PTE_SW_SPECIAL : 0;
+	if (attr & PA_USER) {
+		v |= PTE_SW_USER | PTE_PXN;
+		v |= attr & (PA_READ | PA_WRITE) ? PTE_USER : 0;
+		v |= attr & PA_EXEC ? 0 : PTE_UXN;
+	} else {
+		v |= PTE_UXN;
+		v |= attr & PA_EXEC ? 0 : PTE_PXN;
+	}
+	return (pte_t){ v };
+}
+
+/* A user table also forbids the kernel to execute below it; a kernel table forbids user mode all. */
+static inline pte_t arch_pte_table(phys_t pa, bool user)
+{
+	u64 limit = user ? PTE_PXN_TABLE : PTE_UXN_TABLE | PTE_NO_USER_TABLE;
+
+	return (pte_t){ pa | PTE_VALID | PTE_TABLE | limit };
+}
+
+static inline bool pte_present(pte_t pte)
+{
+	return pte.val & (PTE_VALID | PTE_SW_NONE);
+}
+
+static inline bool pte_leaf(pte_t pte, unsigned int level)
+{
+	return level == 0 || (pte.val & (PTE_VALID | PTE_TABLE)) != (PTE_VALID | PTE_TABLE);
+}
+
+static inline phys_t pte_pa(pte_t pte)
+{
+	return pte.val & PTE_ADDR_MASK;
+}
+
+static inline u64 pte_attr(pte_t pte)
+{
+	u64 v = pte.val;
+	u64 xn = v & PTE_SW_USER ? PTE_UXN : PTE_PXN;
+
+	return (v & PTE_SW_READ ? PA_READ : 0) | (v & PTE_RDONLY ? 0 : PA_WRITE) |
+	       (v & xn ? 0 : PA_EXEC) | (v & PTE_SW_USER ? PA_USER : 0) |
+	       (v & PTE_NG ? 0 : PA_GLOBAL) | (v & PTE_DEVICE ? PA_DEVICE : 0) |
+	       (v & PTE_SW_SPECIAL ? PA_SPECIAL : 0);
+}
+
+/*
+ * Release: orders the stores that filled the table or page before the entry's, for software walkers
+ * and for other CPUs' table walkers, which follow the entry by address dependency. Pairs with
+ * pte_read() in pgtable.h and with hardware.
+ * DSB ISHST: the store is complete for this CPU's own walker before the next access begins (D8,
+ * ordering of table walks). Pairs with hardware.
+ * ISB, kernel half only: an instruction already past translation would take the old "invalid", and a
+ * kernel access cannot bear the fault. A user access can: it faults, finds the entry valid, and is
+ * tried again, behind an exception return that synchronises as an ISB does.
+ */
+static inline void arch_pte_publish(pte_t *ptep, pte_t pte, bool kernel)
+{
+	smp_store_release(&ptep->val, pte.val);
+	__asm__ __volatile__("dsb ishst" ::: "memory");
+	if (kernel)
+		__asm__ __volatile__("isb" ::: "memory");
+}
+
+/*
+ * Interrupts: PSTATE.I. F and A are open from arch_cpu_init() on, so that an FIQ or SError is
+ * reported, and D stays masked. The "memory" clobbers keep the compiler from moving accesses out of the
+ * section that the caller protects; the hardware needs nothing, as the CPU takes its own interrupts
+ * in program order.
+ */
+static inline bool arch_irqs_enabled(void)
+{
+	u64 daif;
+
+	__asm__ __volatile__("mrs %0, daif" : "=r"(daif)::"memory");
+	return !(daif & 0x80);
+}
+static inline void arch_irq_disable(void)
+{
+	__asm__ __volatile__("msr daifset, #2" ::: "memory");
+}
+static inline void arch_irq_enable(void)
+{
+	__asm__ __volatile__("msr daifclr, #2" ::: "memory");
+}
+static inline bool arch_irq_save(void)
+{
+	bool on = arch_irqs_enabled();
+
+	arch_irq_disable();
+	return on;
+}
+
+/* Unprivileged loads and stores (LDTR, STTR) reach user memory whatever PSTATE.PAN is. */
+static inline void arch_user_access_begin(void)
+{
+	barrier();
+}
+static inline void arch_user_access_end(void)
+{
+	barrier();
+}
+
+/*
+ * The ISB keeps the counter from being read before earlier instructions have finished (generic timer
+ * chapter), so that time does not run backwards across a lock handed over.
+ */
+static inline u64 arch_cycles(void)
+{
+	u64 t;
+
+	__asm__ __volatile__("isb\n\tmrs %0, cntvct_el0" : "=r"(t)::"memory");
+	return t;
+}
+
+#endif

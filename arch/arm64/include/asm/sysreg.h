@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * System registers: access, and the values that both assembly and C need. DDI 0487, chapter D19.
+ */
+#ifndef ASM_SYSREG_H
+#define ASM_SYSREG_H
+
+/* MAIR_EL1: index 0 normal write-back, index 1 device nGnRE. */
+#define MAIR_VALUE 0x04ff
+
+/*
+ * TCR_EL1 without IPS, AS and T0SZ: T1SZ 16 (48 bits), 4 KiB granules in both halves, table walks
+ * write-back and inner shareable, the ASID in TTBR0. T0SZ is 16 at boot, 64 - va_bits later.
+ */
+#define TCR_BASE 0xb5103500
+#define TCR_T0SZ_BOOT 16
+#define TCR_T0SZ_MASK 0x3f
+#define TCR_IPS_SHIFT 32
+#define TCR_IPS_48_BITS 5
+#define TCR_AS_SHIFT 36 /* 16-bit ASIDs */
+
+/*
+ * SCTLR_EL1. Base: LSMAOE, nTLSMD, UCI, SPAN, EIS, TSCXT, nTWE, nTWI, UCT, DZE, EOS, SED, ITD. On: SA0,
+ * SA, and M, C, I. SPAN is cleared later where the CPU has PAN.
+ */
+#define SCTLR_BASE 0x34d5c980
+#define SCTLR_ON 0x101d
+#define SCTLR_SPAN 0x800000
+
+#define PSTATE_BOOT 0x3c5 /* EL1 on SP_EL1; D, A, I, F masked */
+
+/* Entry bits that boot.S needs; the codec in <asm/arch.h> has the others. */
+#define BOOT_TABLE 0x3
+#define BOOT_ID_BLOCK 0x0040000000000f81     /* identity: read-only, executable, not global */
+#define BOOT_IMAGE_BLOCK 0x0040000000000701  /* the image: all permissions until kmap_init() */
+#define BOOT_DIRECT_BLOCK 0x0060000000000701 /* memory: read-write */
+#define BOOT_DEVICE_BLOCK 0x0060000000000405 /* read-write, device */
+
+/*
+ * The guess of the last resort: where QEMU's virt machine and its kin have a PL011, mapped at a
+ * place of its own until kmap_init().
+ */
+#define EARLY_UART_PA 0x09000000
+#define EARLY_UART_VA 0xfffffff080000000
+
+#ifndef __ASSEMBLY__
+#include <types.h>
+
+#define read_sysreg(name)                                                                          \
+	({                                                                                         \
+		u64 sysreg_value;                                                                  \
+		__asm__ __volatile__("mrs %0, " #name : "=r"(sysreg_value));                       \
+		sysreg_value;                                                                      \
+	})
+#define write_sysreg(name, value)                                                                  \
+	do {                                                                                       \
+		u64 sysreg_value = (value);                                                        \
+		__asm__ __volatile__("msr " #name ", %x0" : : "rZ"(sysreg_value) : "memory");      \
+	} while (0)
+
+#define isb() __asm__ __volatile__("isb" ::: "memory")
+#define dsb(scope) __asm__ __volatile__("dsb " #scope ::: "memory")
+
+/* A field of an identification register: 4 bits at shift. */
+#define id_field(name, shift) ((unsigned int)(read_sysreg(name) >> (shift)) & 0xf)
+#endif
+
+#endif

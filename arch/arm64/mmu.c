@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Roots, ASIDs and invalidation.
+ *
+ * TTBR0 holds the user root with its ASID, TTBR1 the kernel's. The kernel half always has 48 bits; with
+ * va_bits=39 user tables have three levels, and so has kernel_root: a page of this file stands above
+ * it as the fourth level that TTBR1 wants (all kernel addresses share its last entry).
+ *
+ * Order of every invalidation (DDI 0487 D8, "TLB maintenance"): DSB, so that the stores to entries are
+ * seen by any walk that comes after the TLBI; the TLBIs; DSB, which waits until they have been done,
+ * also for accesses under way that used what was dropped; ISB, so that this CPU's next instructions
+ * translate anew. The scope is this CPU's (NSH) or the inner-shareable domain's (ISH: every CPU).
+ * The DSBs are the witnesses' other end: a target with interrupts masked does not delay a broadcast,
+ * because its hardware answers, not its instructions.
+ * Rules: G1, G2 (the hardware half), G3 (leaf-only or with walk caches).
+ */
+#include <asm/port.h>
+#include <asm/sysreg.h>
+#include <kmap.h>
+#include <page.h>
+#include <pgtable.h>
+
+/* A kernel range of more pages is dropped by dropping everything. */
+#define KERNEL_FLUSH_CEILING 256
+
+#define TTBR_TAG_SHIFT 48
+
+static pte_t upper_root[PTRS_PER_TABLE] __section(".bss.page_aligned") __aligned(PAGE_SIZE);
+
+void mmu_init(unsigned int va_bits)
+{
+	arch.va_bits = va_bits;
+	arch.pt_levels = va_bits == 39 ? 3 : 4;
+	arch.leaf_levels = BIT(0) | BIT(1) | BIT(2);
+	arch.tag_bits = id_field(id_aa64mmfr0_el1, 4) == 2 ? 16 : 8;
+	kernel_root = image_pa(va_bits == 39 ? boot_l2 : boot_top);
+	features_add("4k va%u asid%u", va_bits, arch.tag_bits);
+}
+
+phys_t mmu_hw_kernel_root(void)
+{
+	if (arch.pt_levels == PT_LEVELS_MAX)
+		return kernel_root;
+	upper_root[PTRS_PER_TABLE - 1] = arch_pte_table(kernel_root, false);
+	return image_pa(upper_root);
+}
+
+/*
+ * The boot CPU still has the identity map in TTBR0, and goes through it to change TTBR1; the others
+ * came with the final one. Then the user half is set to its size, with nothing in it.
+ */
+void mmu_init_cpu(void)
+{
+	phys_t root = mmu_hw_kernel_root();
+	u64 tcr = read_sysreg(tcr_el1);
+
+	if (read_sysreg(ttbr1_el1) != root) {
+		void (*swap)(phys_t, phys_t) = (void (*)(phys_t, phys_t))image_pa(boot_swap_ttbr1);
+
+		swap(root, image_pa(empty_root));
+	}
+	/*
+	 * The empty root is in place before the size changes, so that no walk starts in the identity
+	 * map with the wrong number of levels. What the TLB has of it goes with the rest.
+	 */
+	write_sysreg(ttbr0_el1, image_pa(empty_root));
+	isb();
+	write_sysreg(tcr_el1, (tcr & ~(u64)TCR_T0SZ_MASK) | (64 - arch.va_bits));
+	isb();
+	arch_tlb_flush_local_all();
+}
+
+/* The kernel half is TTBR1's. */
+void arch_root_init(pte_t *root)
+{
+}
+
+void arch_root_load(phys_t root, unsigned int tag, bool flush)
+{
+	/* Orders stores to the tables before walks from the new root. Pairs with hardware. */
+	dsb(ishst);
+	/* Root and tag change in one store, so no access has the one without the other. */
+	write_sysreg(ttbr0_el1, root | (u64)tag << TTBR_TAG_SHIFT);
+	/* Orders the change before the next access. Pairs with hardware. [T6] */
+	isb();
+	if (flush) {
+		__asm__ __volatile__("tlbi aside1, %0" : : "r"((u64)tag << TTBR_TAG_SHIFT));
+		dsb(nsh);
+		isb();
+	}
+}
+
+phys_t arch_root_current(void)
+{
+	phys_t root = read_sysreg(ttbr0_el1) & PTE_ADDR_MASK;
+
+	return root == image_pa(empty_root) ? 0 : root;
+}
+
+void arch_root_load_none(void)
+{
+	arch_root_load(image_pa(empty_root), 0, false);
+}
+
+/* A TLBI operand by address: VA bits 55:12, ASID in 63:48. */
+static u64 tlbi_operand(vaddr_t va, unsigned int tag)
+{
+	return (va >> 12 & (BIT(44) - 1)) | (u64)tag << TTBR_TAG_SHIFT;
+}
+
+/* Runs one TLBI for each stride of the flush: op by address, op_all for the whole tag. */
+#define TLBI_EACH(f, op_leaf, op_tables, op_all)                                                   \
+	do {                                                                                       \
+		u64 step = 1ULL << (f)->stride_shift;                                              \
+		if ((f)->start == 0 && (f)->end == ~0ULL) {                                        \
+			__asm__ __volatile__("tlbi " op_all ", %0" ::"r"(tlbi_operand(0, (f)->tag)) \
+					     : "memory");                                          \
+			break;                                                                     \
+		}                                                                                  \
+		for (vaddr_t va = (f)->start; va < (f)->end; va += step) {                         \
+			u64 arg = tlbi_operand(va, (f)->tag);                                      \
+			if ((f)->tables)                                                           \
+				__asm__ __volatile__("tlbi " op_tables ", %0" ::"r"(arg)           \
+						     : "memory");                                  \
+			else                                                                       \
+				__asm__ __volatile__("tlbi " op_leaf ", %0" ::"r"(arg)             \
+						     : "memory");                                  \
+		}                                                                                  \
+	} while (0)
+
+void arch_tlb_flush_local(const struct arch_flush *f)
+{
+	/* Order: see the head of this file. Pairs with hardware of this CPU. */
+	dsb(nshst);
+	TLBI_EACH(f, "vale1", "vae1", "aside1");
+	dsb(nsh);
+	isb();
+}
+
+/*
+ * The hardware tells every CPU of the domain; those outside mask lose entries that they have not, or
+ * may have again. [G1, G2]
+ */
+void arch_tlb_flush_remote(cpumask_t mask, const struct arch_flush *f)
+{
+	/*
+	 * Order: see the head of this file. Pairs with hardware of every CPU: the first DSB with their
+	 * walks, the second with the end of their accesses.
+	 */
+	dsb(ishst);
+	TLBI_EACH(f, "vale1is", "vae1is", "aside1is");
+	dsb(ish);
+	isb();
+}
+
+void arch_tlb_flush_local_all(void)
+{
+	/* Order: see the head of this file. Pairs with hardware of this CPU. */
+	dsb(nshst);
+	__asm__ __volatile__("tlbi vmalle1" ::: "memory");
+	dsb(nsh);
+	isb();
+}
+
+/* By address for all ASIDs: kernel entries are global, but that is the codec's choice. */
+void arch_tlb_flush_local_kernel(vaddr_t start, vaddr_t end)
+{
+	if (end - start > KERNEL_FLUSH_CEILING * PAGE_SIZE) {
+		arch_tlb_flush_local_all();
+		return;
+	}
+	/* Order: see the head of this file. Pairs with hardware of this CPU. */
+	dsb(nshst);
+	for (vaddr_t va = start; va < end; va += PAGE_SIZE)
+		__asm__ __volatile__("tlbi vaae1, %0" ::"r"(tlbi_operand(va, 0)) : "memory");
+	dsb(nsh);
+	isb();
+}

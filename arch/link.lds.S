@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Linker script of all ports. The image is linked at KERNEL_VA and loaded anywhere that is 2 MiB
+ * aligned (x86_64: at LINK_PHYS); segments that need different permissions start on their own pages.
+ */
+#include <asm/link.h> /* LINK_PHYS, LINK_ALIGN */
+#include <layout.h>
+
+ENTRY(_start)
+
+PHDRS
+{
+	text PT_LOAD FLAGS(5);
+	rodata PT_LOAD FLAGS(4);
+	data PT_LOAD FLAGS(6);
+	note PT_NOTE FLAGS(4);
+}
+
+#define LMA(s) AT(ADDR(s) - KERNEL_VA + LINK_PHYS)
+
+SECTIONS
+{
+	. = KERNEL_VA;
+	image_start = .;
+	.text : LMA(.text) {
+		text_start = .;
+		KEEP(*(.head.text))
+		*(.text .text.*)
+		. = ALIGN(LINK_ALIGN);
+		text_end = .;
+	} :text
+	.rodata : LMA(.rodata) {
+		rodata_start = .;
+		*(.rodata .rodata.*)
+		. = ALIGN(8);
+		cmdline_options_start = .;
+		KEEP(*(.cmdline_options))
+		cmdline_options_end = .;
+		commands_start = .;
+		KEEP(*(SORT(.commands)))
+		commands_end = .;
+		tests_start = .;
+		KEEP(*(.tests))
+		tests_end = .;
+		ex_table_start = .;
+		KEEP(*(.ex_table))
+		ex_table_end = .;
+	} :rodata
+	.note : LMA(.note) {
+		KEEP(*(.note.Xen))
+	} :rodata :note
+	.symtab_table : LMA(.symtab_table) {
+		KEEP(*(.symbols))
+		. = ALIGN(LINK_ALIGN);
+		rodata_end = .;
+	} :rodata
+	.data : LMA(.data) {
+		data_start = .;
+		*(.data .data.*)
+		. = ALIGN(64);
+		percpu_start = .;
+		*(.percpu)
+		. = ALIGN(64);
+		percpu_end = .;
+	} :data
+	.bss : LMA(.bss) {
+		bss_start = .;
+		*(.bss.page_aligned)
+		*(.bss .bss.* COMMON)
+		. = ALIGN(LINK_ALIGN);
+		bss_end = .;
+		image_end = .;
+	} :data
+	/DISCARD/ : { *(.comment) *(.eh_frame*) *(.note.*) *(.gnu*) }
+}

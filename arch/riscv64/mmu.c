@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Translation: the boot tables, the mode, roots and tags, invalidation.
+ *
+ * Sv39, Sv48 and Sv57 are radix trees of 3, 4 and 5 levels in which the kernel half lies under the
+ * last entries (layout.h). So one table of 1 GiB entries serves all three: it is Sv39's root, and
+ * Sv48's and Sv57's roots lead to it through their last entry. That also lets the mode change under
+ * the running kernel: no kernel address changes its meaning.
+ *
+ * SFENCE.VMA with an address orders leaf entries only (privileged specification, 4.2.1): where a
+ * table was freed, the form without an address is needed.
+ *
+ * Locks and contexts: see arch.h [12] to [20].
+ * See also: include/asm/arch.h, mm/kmap.c, mm/tlb.c.
+ */
+#include <asm/port.h>
+#include <asm/sbi.h>
+#include <boot.h>
+#include <bug.h>
+#include <cmdline.h>
+#include <errno.h>
+#include <kmap.h>
+#include <pgtable.h>
+#include <string.h>
+
+/* An entry of this level maps 1 GiB: where the three modes' trees become the same. */
+#define GIGA_LEVEL 2
+
+#define BOOT_TABLE __section(".bss.page_aligned") __aligned(1UL << PAGE_SHIFT)
+/* Named by boot.S, which loads the widest that the CPU has. */
+extern pte_t boot_l2[], boot_l3[], boot_l4[];
+BOOT_TABLE pte_t boot_l2[1 << PT_INDEX_BITS];
+BOOT_TABLE pte_t boot_l3[1 << PT_INDEX_BITS];
+BOOT_TABLE pte_t boot_l4[1 << PT_INDEX_BITS];
+static BOOT_TABLE pte_t boot_image[1 << PT_INDEX_BITS]; /* 2 MiB entries from KERNEL_VA on */
+
+static u64 satp_mode;
+
+/* ---- Boot tables ------------------------------------------------------------------------- */
+
+/*
+ * Fills them. The MMU is off: addresses of symbols are physical, which is what entries hold. base: of
+ * the image. Everything here is readable, writable and executable until arch_cpu_init() leaves it.
+ */
+void boot_build_tables(phys_t base)
+{
+	const u64 rwx = PA_READ | PA_WRITE | PA_EXEC | PA_GLOBAL;
+	const unsigned int last = (1 << PT_INDEX_BITS) - 1;
+
+	for (unsigned int i = 0; i <= last; i++)
+		boot_image[i] = arch_pte_leaf(base + i * pt_span(1), rwx, 1);
+	for (phys_t pa = 0; pa < DIRECT_MAP_SIZE; pa += pt_span(GIGA_LEVEL))
+		boot_l2[pt_index(DIRECT_MAP + pa, GIGA_LEVEL)] =
+			arch_pte_leaf(pa, PA_READ | PA_WRITE | PA_GLOBAL, GIGA_LEVEL);
+	boot_l2[pt_index(KERNEL_VA, GIGA_LEVEL)] = arch_pte_table((phys_t)boot_image, false);
+	boot_l3[last] = arch_pte_table((phys_t)boot_l2, false);
+	boot_l4[last] = arch_pte_table((phys_t)boot_l3, false);
+}
+
+/* ---- Mode -------------------------------------------------------------------------------- */
+
+static u64 mode_of(u64 bits)
+{
+	return bits == 39 ? SATP_SV39 : bits == 48 ? SATP_SV48 : bits == 57 ? SATP_SV57 : 0;
+}
+
+/*
+ * The value of sv= on the command line, which has to be known before there are tables that depend on
+ * it, and so before cmdline_parse(). 0 if it is not there; what is wrong with it is said later.
+ */
+static u64 peek_mode(const char *s)
+{
+	char quote = 0, last = ' ';
+
+	for (; *s; last = *s++) {
+		if (quote)
+			quote = *s == quote ? 0 : quote;
+		else if (*s == '"' || *s == '\'')
+			quote = *s;
+		else if (last == ' ' && strncmp(s, "sv=", 3) == 0)
+			return s[3] && s[4] && (s[5] == ' ' || !s[5])
+				       ? mode_of((u64)(s[3] - '0') * 10 + (u64)(s[4] - '0'))
+				       : 0;
+	}
+	return 0;
+}
+
+static int parse_sv(const char *value)
+{
+	u64 bits;
+
+	return parse_u64(value, &bits) == 0 && mode_of(bits) ? 0 : -EINVAL;
+}
+CMDLINE_OPTION(sv, "sv", "sv=39|48|57  the widest addresses to use (riscv64; default: all there is)",
+	       parse_sv);
+
+u64 mmu_satp(phys_t root, unsigned int tag)
+{
+	return satp_mode << SATP_MODE_SHIFT | (u64)tag << SATP_ASID_SHIFT | root >> PAGE_SHIFT;
+}
+
+static void flush_all(void)
+{
+	__asm__ __volatile__("sfence.vma" ::: "memory");
+}
+
+static void flush_tag(unsigned int tag)
+{
+	__asm__ __volatile__("sfence.vma zero, %0" ::"r"((u64)tag) : "memory");
+}
+
+static void flush_page(vaddr_t va, unsigned int tag)
+{
+	__asm__ __volatile__("sfence.vma %0, %1" ::"r"(va), "r"((u64)tag) : "memory");
+}
+
+/* How many bits of satp's tag hold what is written. Tags are used from the lowest bit up. */
+static unsigned int probe_tag_bits(void)
+{
+	u64 satp = mmu_satp(kernel_root, 0), got;
+
+	csr_write(satp, satp | 0xffffULL << SATP_ASID_SHIFT);
+	got = csr_read(satp) >> SATP_ASID_SHIFT & 0xffff;
+	csr_write(satp, satp);
+	flush_all();
+	return (unsigned int)__builtin_ctzll(~got);
+}
+
+void mmu_init(void)
+{
+	const pte_t *roots[] = { boot_l2, boot_l3, boot_l4 };
+	u64 wanted = peek_mode(boot.cmdline);
+	unsigned int bits;
+
+	satp_mode = csr_read(satp) >> SATP_MODE_SHIFT;
+	if (wanted && wanted < satp_mode)
+		satp_mode = wanted;
+	kernel_root = image_to_phys(roots[satp_mode - SATP_SV39]);
+	arch_root_load_none();
+	flush_all();
+
+	arch.pt_levels = 3 + (unsigned int)(satp_mode - SATP_SV39);
+	arch.va_bits = PAGE_SHIFT + PT_INDEX_BITS * arch.pt_levels - 1; /* half is the kernel's */
+	arch.leaf_levels = BIT(arch.pt_levels) - 1;
+	bits = probe_tag_bits();
+	/* Fewer tags than this are all in use at a roll-over, which then helps nobody. */
+	arch.tag_bits = (1u << bits) > 2 * boot.nr_cpus ? bits : 0;
+	arch.leaf_flush_spares_walk_caches = true;
+	arch.caches_invalid = !cpu_isa_has("svvptc");
+	cpu_feature("sv%u asid%u%s", arch.va_bits + 1, bits, arch.caches_invalid ? "" : " svvptc");
+}
+
+/* ---- Roots ------------------------------------------------------------------------------- */
+
+void arch_root_init(pte_t *root)
+{
+	const pte_t *from = phys_to_virt(kernel_root);
+
+	for (unsigned int i = PTRS_PER_TABLE / 2; i < PTRS_PER_TABLE; i++)
+		root[i] = pte_read(&from[i]);
+}
+
+void arch_root_load(phys_t root, unsigned int tag, bool flush)
+{
+	/*
+	 * Orders earlier stores to tables before this CPU's walks through the new root: they have
+	 * left the store buffer. What the TLB remembers as absent from an earlier use of the tag is in
+	 * the user half only, where a fault is tried again. Pairs with mm_fault_locked() in mm/fault.c.
+	 */
+	smp_mb();
+	csr_write(satp, mmu_satp(root, tag));
+	/* Behind the write, as the specification wants it when a tag changes hands. */
+	if (flush)
+		flush_tag(tag);
+}
+
+phys_t arch_root_current(void)
+{
+	phys_t root = (csr_read(satp) & (BIT(SATP_ASID_SHIFT) - 1)) << PAGE_SHIFT;
+
+	return root == kernel_root ? 0 : root;
+}
+
+/* The kernel's own root has nothing in its user half. Without tags, what is cached of it must go. */
+void arch_root_load_none(void)
+{
+	arch_root_load(kernel_root, 0, !arch.tag_bits);
+}
+
+/* ---- Invalidation ------------------------------------------------------------------------ */
+
+/* Beyond this many fences one for the whole tag is cheaper. */
+#define MAX_FENCES 64
+
+static bool flush_whole_tag(const struct arch_flush *f)
+{
+	return f->tables || (f->end - f->start) >> f->stride_shift > MAX_FENCES;
+}
+
+/* SFENCE.VMA itself orders earlier stores of this CPU before, and its later walks after. */
+void arch_tlb_flush_local(const struct arch_flush *f)
+{
+	if (flush_whole_tag(f)) {
+		flush_tag(f->tag);
+		return;
+	}
+	for (vaddr_t va = f->start; va < f->end; va += 1ULL << f->stride_shift)
+		flush_page(va, f->tag);
+}
+
+void arch_tlb_flush_remote(cpumask_t mask, const struct arch_flush *f)
+{
+	cpumask_t me = cpumask_of(smp_processor_id());
+
+	/* Orders the cleared entries before the fences: they are visible when a target walks again. */
+	smp_mb();
+	if (mask & me)
+		arch_tlb_flush_local(f);
+	if (flush_whole_tag(f))
+		sbi_remote_sfence(mask & ~me, 0, ~0ULL, f->tag);
+	else
+		sbi_remote_sfence(mask & ~me, f->start, f->end - f->start, f->tag);
+	/* Orders the targets' fences before what is freed because of them. */
+	smp_mb();
+}
+
+void arch_tlb_flush_local_all(void)
+{
+	flush_all();
+}
+
+/* Global entries: SFENCE.VMA with a tag leaves them alone, one with an address the tables. */
+void arch_tlb_flush_local_kernel(vaddr_t start, vaddr_t end)
+{
+	flush_all();
+}

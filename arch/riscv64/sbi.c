@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Calls into the firmware: console, interprocessor interrupts, remote fences, harts, timer, power-off.
+ *
+ * The firmware names harts by a 64-bit mask and the hart id that its bit 0 stands for; ids may be
+ * far apart, so a set of CPUs can take several calls.
+ *
+ * Locks and contexts: none, any context. A remote fence is done by M-mode on the targets, which a
+ * target with interrupts off in S-mode does not delay.
+ * See also: include/asm/sbi.h, RISC-V SBI specification 1.0.
+ */
+#include <asm/sbi.h>
+#include <atomic.h>
+#include <boot.h>
+#include <bug.h>
+#include <console.h>
+#include <errno.h>
+
+#define SBI_ERR_INVALID_PARAM (-3)
+#define SBI_ERR_ALREADY_AVAILABLE (-6)
+
+static bool have_dbcn;
+
+struct sbi_ret sbi_call(u64 ext, u64 fid, u64 arg0, u64 arg1, u64 arg2, u64 arg3, u64 arg4)
+{
+	register u64 a0 __asm__("a0") = arg0;
+	register u64 a1 __asm__("a1") = arg1;
+	register u64 a2 __asm__("a2") = arg2;
+	register u64 a3 __asm__("a3") = arg3;
+	register u64 a4 __asm__("a4") = arg4;
+	register u64 a6 __asm__("a6") = fid;
+	register u64 a7 __asm__("a7") = ext;
+
+	__asm__ __volatile__("ecall"
+			     : "+r"(a0), "+r"(a1)
+			     : "r"(a2), "r"(a3), "r"(a4), "r"(a6), "r"(a7)
+			     : "memory");
+	return (struct sbi_ret){ (s64)a0, (s64)a1 };
+}
+
+bool sbi_has(u64 ext)
+{
+	struct sbi_ret r = sbi_call(SBI_BASE, SBI_BASE_PROBE, ext, 0, 0, 0, 0);
+
+	return r.error == 0 && r.value != 0;
+}
+
+const char *sbi_init(void)
+{
+	have_dbcn = sbi_has(SBI_DBCN);
+	return !sbi_has(SBI_IPI) ? "IPI" : !sbi_has(SBI_RFENCE) ? "RFENCE" : NULL;
+}
+
+/* ---- Console ----------------------------------------------------------------------------- */
+
+static void sbi_putc(char c)
+{
+	if (have_dbcn)
+		sbi_call(SBI_DBCN, SBI_DBCN_WRITE_BYTE, (u8)c, 0, 0, 0, 0);
+	else
+		sbi_call(SBI_LEGACY_PUTCHAR, 0, (u8)c, 0, 0, 0, 0);
+}
+
+static int sbi_getc(void)
+{
+	return -1;
+}
+
+const struct uart_ops *sbi_console(void)
+{
+	static const struct uart_ops ops = { .name = "SBI", .putc = sbi_putc, .getc = sbi_getc };
+
+	return &ops;
+}
+
+void arch_early_print(const char *s)
+{
+	for (; *s; s++)
+		sbi_putc(*s);
+}
+
+/* ---- Sets of CPUs ------------------------------------------------------------------------ */
+
+/*
+ * Takes the CPUs out of *mask whose hart ids lie in one aligned window of 64, that of the first, and
+ * returns them as the firmware wants them.
+ */
+static u64 next_window(cpumask_t *mask, u64 *base)
+{
+	u64 harts = 0;
+	unsigned int cpu;
+
+	*base = ALIGN_DOWN(boot.hwid[__builtin_ctzll(*mask)], 64ULL);
+	for_each_cpu(cpu, *mask) {
+		if (ALIGN_DOWN(boot.hwid[cpu], 64ULL) != *base)
+			continue;
+		harts |= BIT(boot.hwid[cpu] - *base);
+		*mask &= ~cpumask_of(cpu);
+	}
+	return harts;
+}
+
+void sbi_send_ipi(cpumask_t mask)
+{
+	u64 base;
+
+	while (mask) {
+		u64 harts = next_window(&mask, &base);
+		struct sbi_ret r = sbi_call(SBI_IPI, SBI_IPI_SEND, harts, base, 0, 0, 0);
+
+		if (r.error)
+			panic("sbi: send_ipi(%#llx, %llu) failed: %lld", (unsigned long long)harts,
+			      (unsigned long long)base, (long long)r.error);
+	}
+}
+
+void sbi_remote_sfence(cpumask_t mask, vaddr_t start, u64 size, unsigned int tag)
+{
+	u64 base;
+
+	while (mask) {
+		u64 harts = next_window(&mask, &base);
+		struct sbi_ret r = sbi_call(SBI_RFENCE, SBI_RFENCE_SFENCE_VMA_ASID, harts, base,
+					    start, size, tag);
+
+		if (r.error)
+			panic("sbi: remote_sfence_vma_asid(%#llx, %llu, %#llx, %#llx) failed: %lld",
+			      (unsigned long long)harts, (unsigned long long)base,
+			      (unsigned long long)start, (unsigned long long)size,
+			      (long long)r.error);
+	}
+}
+
+/* ---- Harts, timer, power ----------------------------------------------------------------- */
+
+int sbi_hart_start(u64 hart, phys_t entry, u64 arg)
+{
+	switch (sbi_call(SBI_HSM, SBI_HSM_START, hart, entry, arg, 0, 0).error) {
+	case 0:
+		return 0;
+	case SBI_ERR_INVALID_PARAM:
+		return -ENODEV;
+	case SBI_ERR_ALREADY_AVAILABLE:
+		return -EBUSY;
+	}
+	return -EIO;
+}
+
+void sbi_set_timer(u64 when)
+{
+	sbi_call(SBI_TIME, SBI_TIME_SET, when, 0, 0, 0, 0);
+}
+
+void sbi_shutdown(bool failure)
+{
+	sbi_call(SBI_SRST, SBI_SRST_RESET, SBI_SRST_SHUTDOWN,
+		 failure ? SBI_SRST_SYSTEM_FAILURE : 0, 0, 0, 0);
+	sbi_call(SBI_LEGACY_SHUTDOWN, 0, 0, 0, 0, 0, 0);
+}

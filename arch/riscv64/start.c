@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+/*
+ * From boot.S to kernel_main(): what the firmware and the device tree say, into `boot` and `arch`.
+ *
+ * Contexts: boot CPU, high addresses, boot tables, irqs off.
+ * See also: boot.S, kernel/main.c.
+ */
+#include <asm/port.h>
+#include <asm/sbi.h>
+#include <boot.h>
+#include <bug.h>
+#include <console.h>
+#include <kmap.h>
+#include <plic.h>
+#include <printk.h>
+#include <uart.h>
+
+phys_t image_phys_base;
+
+/* No tree is larger; a size beyond it comes from a broken header. */
+#define FDT_MAX MiB(16)
+
+phys_t image_to_phys(const void *p)
+{
+	return (vaddr_t)p - KERNEL_VA + image_phys_base;
+}
+
+static void open_tree(struct fdt *f, phys_t pa)
+{
+	const char *why;
+
+	if (pa % 8 != 0 || pa >= DIRECT_MAP_SIZE - FDT_MAX)
+		boot_fail("device tree at %#llx: not an address that it can have",
+			  (unsigned long long)pa);
+	if (fdt_open(f, phys_to_virt(pa), FDT_MAX, &why) != 0)
+		boot_fail("device tree at %#llx: %s", (unsigned long long)pa, why);
+}
+
+/* The UART with its interrupt, if that leads anywhere; a machine without a known UART has SBI's. */
+static void start_console(const struct fdt *f, const u32 *intc)
+{
+	static struct uart_ops ops;
+	void *regs = NULL;
+
+	if (boot.console.type == CONSOLE_16550_MMIO)
+		regs = ioremap(boot.console.base, 8UL << boot.console.reg_shift);
+	if (!regs) {
+		boot.console.type = CONSOLE_NONE;
+		console_register(sbi_console());
+		return;
+	}
+	ops = *uart_16550_init_mmio(regs, boot.console.reg_shift);
+	if (plic_init(f, intc, boot.nr_cpus) != 0 || plic_enable(boot.console.irq, 0) != 0)
+		ops.enable_rx_irq = NULL; /* console.c polls */
+	console_register(&ops);
+}
+
+void arch_start(u64 hart, phys_t fdt, phys_t base)
+{
+	static struct fdt f;
+	static u32 intc[MAX_CPUS];
+	const char *missing;
+
+	csr_write(stvec, (u64)trap_entry);
+	image_phys_base = base;
+	boot.image_start = base;
+	boot.image_end = base + (u64)(image_end - image_start);
+	boot.mapped_start = 0;
+	boot.mapped_end = DIRECT_MAP_SIZE;
+	arch.name = "riscv64";
+	arch.unmaskable = (struct tlb_transport){ "sbi", false };
+	arch.default_unmaskable = true; /* IPIs go through the firmware: see ipi_send_hw in smp.c */
+
+	missing = sbi_init();
+	if (missing)
+		boot_fail("the firmware lacks SBI's %s extension", missing);
+	if (boot.image_end > DIRECT_MAP_SIZE)
+		boot_fail("image at %#llx: above what Grace maps", (unsigned long long)base);
+	open_tree(&f, fdt);
+	fdt_fill_boot(&f);
+	cpu_fill_boot(&f, hart, intc);
+	mmu_init();
+	power_init(&f);
+	start_console(&f, intc);
+	time_init(&f);
+	kernel_main();
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Other CPUs: starting them, interrupting them, invalidating on them by NMI; and threads' first steps.
+ *
+ * The unmaskable transport: the CPU that asks writes what to drop into its own struct flush_request,
+ * puts its bit into flush_from of each target, and sends it an NMI. The handler looks at the bits, not at
+ * how often it was called: NMIs that come while one is handled become one.
+ *
+ *   asking CPU                              target, in its NMI
+ *   flush = what, waiting = targets
+ *   flush_from |= me (full barrier)
+ *   NMI
+ *                                           from = flush_from, flush_from = 0 (full barrier)
+ *                                           flush of each CPU in from: drop it
+ *                                           waiting &= ~me (full barrier)
+ *   sees waiting == 0 (acquire)
+ *
+ * Several CPUs may ask each other at once, each with irqs off: nobody waits for a lock, and a CPU that
+ * waits takes its NMI like any other.
+ * Contexts: as include/arch.h says. See also: drivers/apic.c, mmu.c, boot.S.
+ */
+#include <apic.h>
+#include <arch.h>
+#include <asm/cpu.h>
+#include <atomic.h>
+#include <boot.h>
+#include <errno.h>
+#include <page.h>
+#include <percpu.h>
+#include <string.h>
+#include <thread.h>
+#include <time.h>
+
+DEFINE_PER_CPU(unsigned long, percpu_self);
+DEFINE_PER_CPU(struct thread *, current_thread) = &init_thread;
+
+/* ---- Starting ----------------------------------------------------------------------------- */
+
+/* boot.S: what the CPU that is being started finds. Written by the boot CPU only, but for the claim. */
+extern u64 secondary_apic_id, secondary_stack, secondary_percpu;
+extern char trampoline_begin[], trampoline_end[];
+#define NOBODY (~0ULL)
+
+#define CLAIM_NS NSEC_PER_SEC
+#define FIRST_NS (20 * NSEC_PER_MSEC)
+
+/* Boot page tables: low memory can be written still. */
+void smp_prepare(void)
+{
+	boot_reserve(TRAMPOLINE, TRAMPOLINE + PAGE_SIZE);
+	memcpy(phys_to_virt(TRAMPOLINE), trampoline_begin, trampoline_end - trampoline_begin);
+}
+
+/* Acquire: pairs with the claim in boot.S, secondary_high. Its loads of the variables are over. */
+static bool claimed_within(u64 ns)
+{
+	u64 end = time_ns() + ns;
+
+	while (smp_load_acquire(&secondary_apic_id) != NOBODY) {
+		if (time_ns() >= end)
+			return false;
+		cpu_relax();
+	}
+	return true;
+}
+
+/*
+ * INIT, then the start-up IPI, and a second one if the first was lost (SDM vol. 3, 9.4.4). The long
+ * pauses that the manual gives are for APICs outside of the CPU, which no 64-bit CPU has.
+ */
+static bool start(unsigned int cpu)
+{
+	u32 id = (u32)boot.hwid[cpu];
+
+	apic_send_init(id);
+	udelay(200);
+	apic_send_startup(id, TRAMPOLINE >> 12);
+	if (claimed_within(FIRST_NS))
+		return true;
+	apic_send_startup(id, TRAMPOLINE >> 12);
+	return claimed_within(CLAIM_NS);
+}
+
+int arch_cpu_start(unsigned int cpu, struct thread *idle)
+{
+	struct page *ist = alloc_pages(IST_BLOCK_ORDER, GFP_KERNEL | GFP_TYPE(PAGE_STACK));
+
+	if (!ist)
+		return -ENOMEM;
+	cpu_set_ist_block(cpu, page_to_virt(ist));
+	per_cpu(percpu_self, cpu) = percpu_offset[cpu];
+	per_cpu(current_thread, cpu) = idle;
+	secondary_stack = idle->stack + STACK_SIZE;
+	secondary_percpu = percpu_offset[cpu];
+	/* Orders all this before the claim can succeed. Pairs with the claim in boot.S, secondary_high. */
+	smp_store_release(&secondary_apic_id, boot.hwid[cpu]);
+	if (start(cpu))
+		return 0;
+	/* Full barrier. It may come in this moment: then it has claimed the start, and lives. */
+	if (cmpxchg(&secondary_apic_id, boot.hwid[cpu], NOBODY) == NOBODY)
+		return 0;
+	free_pages(ist, IST_BLOCK_ORDER);
+	return -ETIMEDOUT;
+}
+
+/* ---- Interrupting ------------------------------------------------------------------------- */
+
+void arch_send_ipi(cpumask_t mask)
+{
+	unsigned int cpu;
+
+	for_each_cpu(cpu, mask)
+		apic_send_fixed((u32)boot.hwid[cpu], VECTOR_IPI);
+}
+
+void arch_send_nmi(unsigned int cpu)
+{
+	apic_send_nmi((u32)boot.hwid[cpu]);
+}
+
+/* ---- Invalidating by NMI ------------------------------------------------------------------ */
+
+struct flush_request {
+	struct arch_flush flush;
+	cpumask_t waiting; /* targets that have not answered */
+};
+static DEFINE_PER_CPU(struct flush_request, flush_request); /* this CPU's, as the one that asks */
+static DEFINE_PER_CPU(cpumask_t, flush_from);		    /* CPUs that ask this one */
+
+void arch_tlb_flush_remote(cpumask_t mask, const struct arch_flush *f)
+{
+	/* irqs off: there is one request a CPU, which no handler of this CPU may use meanwhile. */
+	bool on = arch_irq_save();
+	unsigned int me = smp_processor_id(), cpu;
+	cpumask_t others = mask & ~cpumask_of(me);
+	struct flush_request *r = this_cpu_ptr(&flush_request);
+
+	r->flush = *f;
+	WRITE_ONCE(r->waiting, others);
+	for_each_cpu(cpu, others) {
+		/* Orders the request before its mark. Pairs with smp_nmi_flush() in smp.c. */
+		fetch_or(per_cpu_ptr(&flush_from, cpu), cpumask_of(me));
+		arch_send_nmi(cpu);
+	}
+	if (cpumask_has(mask, me))
+		arch_tlb_flush_local(f);
+	/* Orders the answers before what the caller does next. Pairs with smp_nmi_flush() in smp.c. */
+	while (smp_load_acquire(&r->waiting))
+		cpu_relax();
+	if (on)
+		arch_irq_enable();
+}
+
+void smp_nmi_flush(void)
+{
+	unsigned int me = smp_processor_id(), cpu;
+	/* Orders the marks before the requests. Pairs with arch_tlb_flush_remote() in smp.c. */
+	cpumask_t from = xchg(this_cpu_ptr(&flush_from), 0ULL);
+
+	for_each_cpu(cpu, from) {
+		struct flush_request *r = per_cpu_ptr(&flush_request, cpu);
+
+		arch_tlb_flush_local(&r->flush);
+		/* Orders the drop before the answer. Pairs with arch_tlb_flush_remote() in smp.c. */
+		fetch_and(&r->waiting, ~cpumask_of(me));
+	}
+}
+
+/* ---- Threads ------------------------------------------------------------------------------ */
+
+/* What switch.S keeps on the stack. */
+struct switch_frame {
+	u64 r15, r14, r13, r12, rbx, rbp, ret;
+};
+void thread_first(void);
+
+void arch_context_init(struct thread *t, void *stack_top)
+{
+	/* 16 bytes stay free, and the stack is aligned to 16 in thread_first, behind its return. */
+	struct switch_frame *f = (struct switch_frame *)((char *)stack_top - 16) - 1;
+
+	*f = (struct switch_frame){ .ret = (u64)thread_first };
+	t->ctx.sp = (u64)f;
+}
+
+vaddr_t arch_thread_fp(const struct thread *t)
+{
+	return (vaddr_t)&((const struct switch_frame *)t->ctx.sp)->rbp;
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Traps, once trap.S has saved everything: which is whose.
+ *
+ * Interrupts go to their handlers between irq_enter() and irq_exit(). Page faults are mm/fault.c's. An
+ * NMI has two users, and since NMIs that come close together become one, each looks whether it is meant.
+ * A push onto the unmapped guard under a stack faults, and so does the push of that fault's own frame:
+ * the CPU makes a double fault of it, which has a stack of its own.
+ * Contexts: irqs off. See also: cpu.c for the stacks, include/trap.h.
+ */
+#include <apic.h>
+#include <arch.h>
+#include <asm/cpu.h>
+#include <boot.h>
+#include <layout.h>
+#include <thread.h>
+#include <trap.h>
+
+_Static_assert(offsetof(struct trap_frame, rbp) == TF_RBP, "trap.S");
+_Static_assert(offsetof(struct trap_frame, rip) == TF_RIP, "trap.S");
+_Static_assert(offsetof(struct trap_frame, cs) == TF_CS, "trap.S");
+_Static_assert(sizeof(struct trap_frame) == TF_SIZE, "trap.S");
+
+void trap_dispatch(struct trap_frame *tf);
+void trap_on_ist(struct trap_frame *tf);
+
+enum vector { VECTOR_NMI = 2, VECTOR_DOUBLE_FAULT = 8, VECTOR_PAGE_FAULT = 14 };
+
+/* The page fault's error code (SDM vol. 3, 4.7). */
+#define PF_PRESENT BIT(0)
+#define PF_WRITE BIT(1)
+#define PF_USER BIT(2)
+#define PF_RESERVED BIT(3)
+#define PF_FETCH BIT(4)
+#define PF_KNOWN (PF_PRESENT | PF_WRITE | PF_USER | PF_FETCH)
+
+static const char *const exception_names[VECTOR_FIRST_IRQ] = {
+	[0] = "divide error",
+	[1] = "debug exception",
+	[2] = "NMI",
+	[3] = "breakpoint",
+	[4] = "overflow",
+	[5] = "bound range exceeded",
+	[6] = "invalid opcode",
+	[7] = "FPU or vector instruction in the kernel",
+	[8] = "double fault",
+	[10] = "invalid TSS",
+	[11] = "segment not present",
+	[12] = "stack segment fault",
+	[13] = "general protection fault",
+	[14] = "page fault",
+	[16] = "FPU error",
+	[17] = "alignment check",
+	[18] = "machine check",
+	[19] = "SIMD exception",
+	[21] = "control protection exception",
+};
+
+/* ---- The exception table ------------------------------------------------------------------ */
+
+struct fixup {
+	u64 insn, to;
+};
+extern const struct fixup ex_table_start[], ex_table_end[];
+
+bool arch_fixup(struct trap_frame *tf)
+{
+	for (const struct fixup *f = ex_table_start; f < ex_table_end; f++) {
+		if (f->insn == tf->rip) {
+			tf->rip = f->to;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- Exceptions --------------------------------------------------------------------------- */
+
+/* True if addr lies in the guard under the stack that rsp is, or was, on (layout.h). */
+static bool in_guard(vaddr_t addr, u64 rsp)
+{
+	bool stack = (rsp >= VMALLOC_START && rsp < VMALLOC_END) ||
+		     ALIGN_DOWN(rsp, 2 * STACK_SIZE) == (vaddr_t)init_stack;
+
+	return stack && !(addr & STACK_SIZE) &&
+	       ALIGN_DOWN(addr, 2 * STACK_SIZE) == ALIGN_DOWN(rsp, 2 * STACK_SIZE);
+}
+
+/* The kernel touches user memory while SMAP forbids it: no mapping that could be made would help. */
+static bool smap_fault(const struct trap_frame *tf, vaddr_t addr)
+{
+	return smap_on && !trap_from_user(tf) && !(tf->rflags & RFLAGS_AC) && addr < BIT(arch.va_bits);
+}
+
+static void page_fault(struct trap_frame *tf)
+{
+	vaddr_t addr = read_cr2();
+	u64 flags = 0;
+
+	if (tf->error & PF_RESERVED)
+		bad_trap(tf, "reserved bit set in a page table", tf->error, addr);
+	if (tf->error & ~PF_KNOWN)
+		bad_trap(tf, "page fault of an unknown kind", tf->error, addr);
+	if (!trap_from_user(tf) && in_guard(addr, tf->rsp))
+		bad_trap(tf, "kernel stack overflow", tf->error, addr);
+	if (smap_fault(tf, addr) && current->user_access)
+		bad_trap(tf, "user access was closed behind its thread's back", tf->error, addr);
+	flags |= tf->error & PF_PRESENT ? FAULT_PRESENT : 0;
+	flags |= tf->error & PF_WRITE ? FAULT_WRITE : 0;
+	flags |= tf->error & PF_FETCH ? FAULT_EXEC : 0;
+	do_page_fault(tf, addr, flags);
+}
+
+static __noreturn void bad_exception(struct trap_frame *tf)
+{
+	const char *name = exception_names[tf->vector];
+
+	bad_trap(tf, name ? name : "exception of a reserved vector", tf->error, tf->vector);
+}
+
+/* ---- Interrupts --------------------------------------------------------------------------- */
+
+/*
+ * The end of interrupt comes last: until then the APIC holds back what has the same priority, and a
+ * level-triggered line is not looked at again. Before irq_exit(), which may switch to another thread.
+ */
+static void interrupt(struct trap_frame *tf)
+{
+	irq_enter(tf);
+	switch (tf->vector) {
+	case VECTOR_IPI:
+		handle_ipi();
+		break;
+	case VECTOR_TIMER:
+		time_handle_interrupt(tf);
+		break;
+	case VECTOR_CONSOLE:
+		console_interrupt();
+		break;
+	default:
+		spurious_interrupt((unsigned int)tf->vector);
+		break;
+	}
+	if (tf->vector != VECTOR_SPURIOUS) /* the APIC does not count that one (SDM vol. 3, 11.9) */
+		apic_eoi();
+	irq_exit(tf);
+}
+
+void trap_dispatch(struct trap_frame *tf)
+{
+	if (tf->vector >= VECTOR_FIRST_IRQ)
+		interrupt(tf);
+	else if (tf->vector == VECTOR_PAGE_FAULT)
+		page_fault(tf);
+	else
+		bad_exception(tf);
+}
+
+/* ---- Traps on stacks of their own --------------------------------------------------------- */
+
+extern char idle_hlt[], idle_hlt_end[];
+
+static void nmi(struct trap_frame *tf)
+{
+	if (tf->rip == (u64)idle_hlt) /* see arch_cpu_idle() in trap.S */
+		tf->rip = (u64)idle_hlt_end;
+	smp_nmi_flush();
+	handle_nmi(tf);
+}
+
+void trap_on_ist(struct trap_frame *tf)
+{
+	if (tf->vector == VECTOR_NMI)
+		nmi(tf);
+	else if (tf->vector == VECTOR_DOUBLE_FAULT && in_guard(read_cr2(), tf->rsp))
+		bad_trap(tf, "kernel stack overflow", tf->error, read_cr2());
+	else
+		bad_exception(tf);
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+/*
+ * PSCI calls, by HVC or SMC as the device tree says (SMC Calling Convention, DEN 0028).
+ *
+ * Locks and contexts: none; the conduit is set once at boot.
+ * See also: include/psci.h, arch/arm64/smp.c.
+ */
+#include <asm/port.h>
+#include <errno.h>
+#include <psci.h>
+#include <string.h>
+
+#define PSCI_VERSION 0x84000000u
+#define PSCI_SYSTEM_OFF 0x84000008u
+#define PSCI_CPU_ON 0xc4000003u
+
+enum conduit { CONDUIT_NONE, CONDUIT_HVC, CONDUIT_SMC };
+static enum conduit conduit;
+
+/* x4 to x17 may be clobbered by firmware of SMCCC 1.0. */
+#define SMCCC_CALL(insn)                                                                           \
+	__asm__ __volatile__(insn " #0"                                                            \
+			     : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)                              \
+			     :                                                                     \
+			     : "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",     \
+			       "x14", "x15", "x16", "x17", "memory")
+
+static s64 psci_call(u64 function, u64 a, u64 b, u64 c)
+{
+	register u64 x0 __asm__("x0") = function;
+	register u64 x1 __asm__("x1") = a;
+	register u64 x2 __asm__("x2") = b;
+	register u64 x3 __asm__("x3") = c;
+
+	if (conduit == CONDUIT_SMC)
+		SMCCC_CALL("smc");
+	else
+		SMCCC_CALL("hvc");
+	return (s64)x0;
+}
+
+static enum conduit find_conduit(const struct fdt *f, bool entered_el2)
+{
+	static const char *const versions[] = { "arm,psci-1.0", "arm,psci-0.2" };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(versions); i++) {
+		int node = fdt_next_compatible(f, -1, versions[i]);
+		const char *method = node < 0 ? NULL : fdt_string(f, node, "method");
+
+		if (method && strcmp(method, "smc") == 0)
+			return CONDUIT_SMC;
+		if (method && strcmp(method, "hvc") == 0 && !entered_el2)
+			return CONDUIT_HVC;
+	}
+	return CONDUIT_NONE;
+}
+
+void psci_init(const struct fdt *f, bool entered_el2)
+{
+	u64 version;
+
+	conduit = find_conduit(f, entered_el2);
+	if (!psci_present()) {
+		features_add("no-psci");
+		return;
+	}
+	version = psci_call(PSCI_VERSION, 0, 0, 0);
+	features_add("psci-%u.%u(%s)", (unsigned int)(version >> 16 & 0x7fff),
+		     (unsigned int)(version & 0xffff), conduit == CONDUIT_SMC ? "smc" : "hvc");
+}
+
+bool psci_present(void)
+{
+	return conduit != CONDUIT_NONE;
+}
+
+int psci_cpu_on(u64 mpidr, phys_t entry, u64 arg)
+{
+	if (!psci_present())
+		return -ENODEV;
+	switch ((s32)psci_call(PSCI_CPU_ON, mpidr, entry, arg)) {
+	case 0:
+		return 0;
+	case -1: /* NOT_SUPPORTED */
+		return -ENODEV;
+	case -2: /* INVALID_PARAMETERS */
+	case -9: /* INVALID_ADDRESS */
+		return -EINVAL;
+	case -3: /* DENIED */
+		return -EPERM;
+	case -4: /* ALREADY_ON */
+	case -5: /* ON_PENDING */
+		return -EEXIST;
+	default:
+		return -EIO;
+	}
+}
+
+void psci_system_off(void)
+{
+	if (psci_present())
+		psci_call(PSCI_SYSTEM_OFF, 0, 0, 0);
+}

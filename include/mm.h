@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Address spaces: struct mm, its VMAs, and the operations on them.
+ */
+#ifndef GRACE_MM_H
+#define GRACE_MM_H
+
+#include <atomic.h>
+#include <cpumask.h>
+#include <list.h>
+#include <mutex.h>
+#include <page.h>
+#include <pgtable.h>
+
+#define PROT_NONE 0u
+#define PROT_READ 1u
+#define PROT_WRITE 2u
+#define PROT_EXEC 4u
+
+#define MAP_FIXED BIT(0)    /* exactly here, replacing what is there */
+#define MAP_POPULATE BIT(1) /* fault everything in at once */
+#define MAP_HUGE BIT(2)	    /* leaves of level 1 only; address and length aligned to them */
+
+struct vma {
+	vaddr_t start, end; /* page-aligned, end exclusive; mmap_lock */
+	u32 prot, flags;
+	struct vma *left, *right; /* AVL tree by start; mmap_lock */
+	int height;
+};
+
+/*
+ * users counts those who use the address space (threads that adopted it): at zero everything in it
+ * is unmapped. refs counts those who need the struct and the root alone (all users together count
+ * one; each CPU that has it as a lazy mm counts one): at zero the root is freed [A2].
+ */
+struct mm {
+	/* Immutable. */
+	unsigned int id;
+	pte_t *root;
+	phys_t root_pa;
+
+	atomic_t users, refs;
+
+	/* mmap_lock: VMAs. Read for faults and madvise, write for mmap, munmap, mprotect. */
+	struct rwsem mmap_lock;
+	struct vma *vmas;
+	unsigned int nr_vmas;
+
+	/* Atomic, any context: see mm/context.c and mm/tlb.c. */
+	atomic64_t tag;	    /* generation << 16 | tag; 0: none yet */
+	u64 cpu_mask;	    /* CPUs that may hold translations of it [T1, T3, T6] */
+	atomic64_t tlb_gen; /* counts flushes */
+	atomic_t tlb_flush_pending; /* gathers under way [G5] */
+
+	/* Accounting; both zero when the last user has gone. */
+	atomic64_t nr_pages;  /* leaf entries, in units of pages */
+	atomic64_t nr_tables; /* root included */
+
+	struct list_head all_node; /* mm_list_lock */
+};
+
+/* An empty address space with one user, the caller; NULL without memory. Thread context. */
+struct mm *mm_create(void);
+/* Another user; drop one (the last unmaps everything: may sleep). */
+void mmget(struct mm *mm);
+void mmput(struct mm *mm);
+/* Another reference to the struct and root; drop one. Any context. */
+void mmgrab(struct mm *mm);
+void mmdrop(struct mm *mm);
+
+/* The calling kernel thread lives in mm from here to the second call. It must be a user of mm. */
+void kthread_use_mm(struct mm *mm);
+void kthread_unuse_mm(void);
+
+/* Highest user address + 1. */
+static inline vaddr_t user_end(void)
+{
+	return 1ULL << arch.va_bits;
+}
+/* The lowest address that is ever mapped; below it, faults are errors. */
+#define USER_START 0x10000ULL
+
+/*
+ * Maps length bytes of demand-zero memory. Returns the address, or -errno: -EINVAL (alignment,
+ * length, flags), -ENOMEM (no room, or no memory). Without MAP_FIXED, addr is a hint. May sleep.
+ */
+s64 mm_mmap(struct mm *mm, vaddr_t addr, u64 length, u32 prot, u32 flags);
+/* Unmaps any sub-range; VMAs are split. Returns 0, -EINVAL, or -ENOMEM (a split without memory: then
+ * nothing was unmapped). May sleep. */
+int mm_munmap(struct mm *mm, vaddr_t addr, u64 length);
+/* Changes the protection of a range that must be mapped throughout (-ENOMEM else). May sleep. */
+int mm_mprotect(struct mm *mm, vaddr_t addr, u64 length, u32 prot);
+/* Drops the pages of a range and keeps the VMAs: the next access sees zeroes. May sleep. */
+int mm_madvise_dontneed(struct mm *mm, vaddr_t addr, u64 length);
+
+/* Faults one address in. mmap_lock held for reading. Returns 0, -EFAULT, -EACCES, -ENOMEM. */
+int mm_fault_locked(struct mm *mm, vaddr_t addr, bool write, bool exec);
+
+/*
+ * Finds the entry for addr: at level 0, or where a leaf or nothing stands above it. *level is set. mmap_lock held, or
+ * an RCU-sched reader of a live mm.
+ */
+pte_t *pt_walk(struct mm *mm, vaddr_t addr, unsigned int *level);
+/* The entry of `to` for addr, with the tables above it made as needed; NULL without memory. mmap_lock. */
+pte_t *pt_walk_alloc(struct mm *mm, vaddr_t addr, unsigned int to);
+/* Attributes of the leaves of a mapping. */
+u64 prot_attr(u32 prot);
+
+/* Unmaps [start, end) and frees tables that no VMA outside it needs. mm/unmap.c. */
+struct mmu_gather;
+void unmap_pages(struct mmu_gather *tlb, vaddr_t start, vaddr_t end);
+void unmap_tables(struct mmu_gather *tlb, vaddr_t start, vaddr_t end, vaddr_t floor,
+		  vaddr_t ceiling);
+
+/* Faults of user accesses so far: resolved, and turned into -EFAULT. */
+void fault_get_stats(u64 *resolved, u64 *failed);
+
+/* VMA tree; mmap_lock. mm/vma.c. */
+struct vma *vma_find(struct mm *mm, vaddr_t addr); /* the first with end > addr, or NULL */
+struct vma *vma_prev(struct mm *mm, vaddr_t addr); /* the last with start < addr, or NULL */
+void vma_insert(struct mm *mm, struct vma *v);
+void vma_remove(struct mm *mm, struct vma *v);
+struct vma *vma_alloc(vaddr_t start, vaddr_t end, u32 prot, u32 flags);
+void vma_free(struct vma *v);
+void vma_init(void);
+/* Lowest gap of length at or above hint, aligned; or -ENOMEM. */
+s64 vma_find_gap(struct mm *mm, vaddr_t hint, u64 length, u64 align);
+
+/*
+ * Context switching; irqs off. mm/context.c. prev is what this CPU has loaded, or NULL.
+ * next NULL: stay lazily with prev. The caller drops its reference to prev only after it returns [A2].
+ */
+void switch_mm(struct mm *prev, struct mm *next);
+/* A lazy CPU goes back to the same mm: catches up with flushes that skipped it. */
+void mm_leave_lazy(struct mm *mm);
+/* True if cpu has mm loaded lazily: no thread of it runs there. Any CPU; see tlb_flush_range(). */
+bool mm_cpu_lazy(const struct mm *mm, unsigned int cpu);
+/* Makes every CPU that is lazily on mm drop it. Thread context. */
+void mm_shoot_lazy(struct mm *mm);
+/* Makes the tag that a flush of mm must name; call after a full barrier behind the clearing. */
+unsigned int mm_tag(const struct mm *mm);
+u64 context_rollovers(void);
+void context_init_cpu(void);
+/* Forces a roll-over of the tags now (tests). */
+void context_force_rollover(void);
+
+/* Prints: one line per mm; its VMAs; its tables and leaves, runs merged. */
+void mm_print_all(void);
+/* Calls fn for each mm, under a spinlock. A user's reference to the mm of that number, or NULL. */
+void mm_for_each(void (*fn)(struct mm *mm, void *arg), void *arg);
+struct mm *mm_find_get(unsigned int id);
+void mm_print(struct mm *mm);
+void mm_print_tables(struct mm *mm, vaddr_t from, vaddr_t to);
+void mm_init(void);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mmu_gather: collect the pages and tables that an unmapping sets free, invalidate, then free.
+ * Names as in Linux. Differs from Linux: one set of "cleared" bits indexed by level; no per-VMA
+ * flush; tables always go by policy table_free=.
+ */
+#ifndef GRACE_MMU_GATHER_H
+#define GRACE_MMU_GATHER_H
+
+#include <mm.h>
+#include <ptdesc.h>
+
+#define GATHER_BUNDLE 8	      /* pages kept on the stack */
+#define GATHER_MAX_BATCHES 19 /* about 10 000 pages, then flush and free [G6] */
+#define GATHER_FREE_CHUNK 512 /* pages freed between two looks at need_resched [G6] */
+
+struct gather_batch {
+	struct gather_batch *next;
+	unsigned int nr, max;
+	struct page *pages[];
+};
+
+struct table_batch {
+	struct rcu_head rcu;
+	unsigned int nr;
+	struct ptdesc *tables[];
+};
+
+struct mmu_gather {
+	struct mm *mm;
+	vaddr_t start, end;  /* what was cleared since the last flush; start > end: nothing */
+	u32 cleared_levels;  /* bit n: leaves or tables were cleared at level n [G4] */
+	bool freed_tables;   /* [G3] */
+	bool fullmm;	     /* exit: nobody runs in the mm any more */
+	struct gather_batch *active;
+	unsigned int nr_batches;
+	struct table_batch *tables;
+	struct {
+		struct gather_batch head;
+		struct page *pages[GATHER_BUNDLE];
+	} local;
+};
+
+/* Begins and ends a gather. Thread context, mmap_lock held. finish flushes and frees. */
+void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm);
+void tlb_gather_mmu_fullmm(struct mmu_gather *tlb, struct mm *mm);
+void tlb_finish_mmu(struct mmu_gather *tlb);
+
+/* Notes that the leaf at va of level was cleared [G4]. Under the table's lock. */
+void tlb_record(struct mmu_gather *tlb, vaddr_t va, unsigned int level);
+/*
+ * Takes over the caller's reference to a page whose entry was cleared and recorded. Under the table's
+ * lock. True: the gather is full, the caller must drop the lock and call tlb_flush_mmu().
+ */
+__must_check bool tlb_remove_page(struct mmu_gather *tlb, struct page *page);
+/*
+ * Takes over a table that was unhooked from the entry at va of level (the parent's). No lock held.
+ * Never fails: without memory it flushes and waits for every walker, then frees the one table [F2, G7].
+ */
+void tlb_remove_table(struct mmu_gather *tlb, struct ptdesc *pt, vaddr_t va, unsigned int level);
+/* Flushes what is recorded, then frees what was collected so far. No lock held, may sleep. */
+void tlb_flush_mmu(struct mmu_gather *tlb);
+
+struct gather_stats {
+	u64 gathers, nested, pages, tables, batches;
+	u64 page_batch_failures;  /* flushed early instead */
+	u64 table_batch_failures; /* fallback by expedited grace period */
+	u64 tables_under_walker;  /* unhooked while a walker was inside the mm (debug) */
+	u64 tables_by_rcu, tables_by_gather, tables_by_fallback;
+};
+void gather_get_stats(struct gather_stats *s);
+
+#endif

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page frames: struct page for each, the buddy allocator with per-CPU lists, references.
+ */
+#ifndef GRACE_PAGE_H
+#define GRACE_PAGE_H
+
+#include <arch.h>
+#include <atomic.h>
+#include <bug.h>
+#include <layout.h>
+#include <list.h>
+#include <rcu.h>
+#include <rules.h>
+#include <spinlock.h>
+
+#define PAGE_SIZE (1UL << PAGE_SHIFT)
+#define PAGE_MASK (~(PAGE_SIZE - 1))
+#define MAX_ORDER 10
+
+enum page_type {
+	PAGE_RESERVED, /* not the allocator's: firmware, the image, boot memory */
+	PAGE_FREE,     /* in the buddy lists or a per-CPU list */
+	PAGE_KERNEL,   /* alloc_pages() with no other type set since */
+	PAGE_SLAB,
+	PAGE_TABLE, /* a page table: <ptdesc.h> */
+	PAGE_ANON,  /* user memory */
+	PAGE_GATHER, /* a batch of an mmu_gather */
+	PAGE_STACK,
+	NR_PAGE_TYPES
+};
+
+/* State of a table page; drawn and tabulated in <ptdesc.h>. */
+enum pt_state { PT_FREE, PT_LIVE, PT_UNHOOKED, PT_FLUSHED, PT_WAITING, PT_DEPOSITED, NR_PT_STATES };
+
+/*
+ * 64 bytes a frame. Lives as long as the machine: descriptor, lock and counts of a page may be
+ * touched at any time, whatever became of the page [F3].
+ */
+struct page {
+	u8 type;      /* enum page_type */
+	u8 order;     /* of the block that this page heads; PG_TAIL: of the block it is in */
+	u8 flags;     /* PG_* */
+	u8 unused;
+	atomic_t refcount; /* 0: free or being freed */
+	atomic_t mapcount; /* leaf entries that map it */
+	atomic_t pincount; /* of the references: those taken by pin_user_pages() */
+	union {
+		struct {
+			struct list_head node; /* buddy or per-CPU list; gather; owner's use */
+			u64 private;	       /* owner's use */
+		};
+		struct { /* PAGE_SLAB */
+			struct list_head slab_node;
+			struct kmem_cache *cache;
+			void *freelist;
+			u32 inuse, objects;
+		};
+		struct { /* PAGE_TABLE: struct ptdesc's fields, see <ptdesc.h> */
+			spinlock_t ptl;
+			u8 pt_level, pt_state;
+			u16 pt_cpu; /* that unhooked it (debug) */
+			struct mm *pt_mm;
+			struct rcu_head rcu;
+			u64 pt_unhooked_ns;
+			u64 pt_gp; /* grace period to end before it is freed; 0: none (debug) */
+		};
+	};
+};
+_Static_assert(sizeof(struct page) == 64, "struct page is 64 bytes");
+
+#define PG_TAIL BIT(0)	   /* tail of a compound page */
+#define PG_POISONED BIT(1) /* contents are PAGE_POISON (debug) */
+#define PG_BUDDY BIT(2)	   /* heads a free block in the buddy lists; zone lock */
+#define PG_COMPOUND BIT(3) /* head of a compound page of `order` */
+#define PG_INNER BIT(4)	   /* behind the head of a block that is not compound: no references */
+
+/*
+ * What freed pages are filled with in a debug build. No port decodes it as an entry, present or
+ * PROT_NONE, and it is not "none": a walker that meets it is in a freed table.
+ */
+#define PAGE_POISON 0x0a5a0a5a0a5a0a00ULL
+
+static inline struct page *pfn_to_page(pfn_t pfn)
+{
+	return (struct page *)VMEMMAP + pfn;
+}
+static inline pfn_t page_to_pfn(const struct page *p)
+{
+	return (pfn_t)(p - (struct page *)VMEMMAP);
+}
+static inline phys_t page_to_phys(const struct page *p)
+{
+	return page_to_pfn(p) << PAGE_SHIFT;
+}
+static inline struct page *phys_to_page(phys_t pa)
+{
+	return pfn_to_page(pa >> PAGE_SHIFT);
+}
+static inline void *phys_to_virt(phys_t pa)
+{
+	return (void *)(DIRECT_MAP + pa);
+}
+/* Direct-map addresses only. */
+static inline phys_t virt_to_phys(const void *va)
+{
+	return (phys_t)va - DIRECT_MAP;
+}
+static inline struct page *virt_to_page(const void *va)
+{
+	return phys_to_page(virt_to_phys(va));
+}
+static inline void *page_to_virt(const struct page *p)
+{
+	return phys_to_virt(page_to_phys(p));
+}
+/* True if the frame is memory that has a struct page. */
+bool pfn_valid(pfn_t pfn);
+
+/* Allocation flags. */
+#define GFP_KERNEL 0u	     /* thread context: may wait once for tables that RCU holds */
+#define GFP_NOWAIT BIT(0)    /* any context; fails early, leaving a reserve to GFP_KERNEL */
+#define GFP_ZERO BIT(1)
+#define GFP_COMPOUND BIT(2)  /* one object of many frames: references go to its head */
+#define GFP_TYPE(t) ((u32)(t) << 8) /* accounted as enum page_type t; default PAGE_KERNEL */
+
+/*
+ * 1 << order frames, aligned to their size. The head has one reference, the frames behind it none
+ * (GFP_COMPOUND: references to them go to the head). NULL if there is no such block, or order is
+ * above MAX_ORDER: an ordinary event. Contents undefined without GFP_ZERO.
+ */
+struct page *alloc_pages(unsigned int order, u32 flags);
+/*
+ * Drops the owner's reference to what alloc_pages() gave. Frees the block, unless a lockless walker
+ * has a reference for a moment (a stale entry led it here, and it will find out): then its
+ * put_page() does. A count of 0 frees at once. Any context with irqs in any state.
+ */
+void free_pages(struct page *p, unsigned int order);
+/* Accounts the block that p heads as another type from now on. The owner only. */
+void page_set_type(struct page *p, enum page_type type);
+static inline struct page *alloc_page(u32 flags)
+{
+	return alloc_pages(0, flags);
+}
+
+/*
+ * The frame that p's references are counted in. Computed, not followed: a walker may ask about a
+ * page that is being freed or made anew, and then gets some frame of the same MAX_ORDER block,
+ * which has a struct page; it looks again once it has its reference.
+ */
+static inline struct page *page_head(struct page *p)
+{
+	if (likely(!(READ_ONCE(p->flags) & PG_TAIL)))
+		return p;
+	return (struct page *)ALIGN_DOWN((vaddr_t)p, sizeof(*p) << READ_ONCE(p->order));
+}
+
+/* Frees a page whose count has reached zero. mm/page_ref.c. */
+void page_release(struct page *head);
+
+/* Debug. Fills a frame with PAGE_POISON. */
+void page_poison(struct page *p);
+/* True if a frame still is filled; else the first place that is not. */
+bool page_poison_intact(const struct page *p, size_t *offset, u64 *value);
+
+/*
+ * Another reference beside one that the caller has. Full oracle in debug: get on zero is a report.
+ */
+static inline void get_page(struct page *p)
+{
+	int old = fetch_add_relaxed(&page_head(p)->refcount.counter, 1);
+
+	if (debug_build)
+		BUG_ON_RULE(REF_NOT_ZERO, old <= 0);
+}
+/*
+ * A reference to a page that may be being freed: only if its count is not zero [U3]. Full barrier
+ * if it succeeds: pairs with the unmapper's clear-then-read, and orders the count before the
+ * flags that a new page got before it. Pairs with page_prepare() in mm/page_alloc.c.
+ */
+static inline bool try_get_page(struct page *p)
+{
+	struct page *head = page_head(p);
+
+	if (!atomic_inc_not_zero(&head->refcount))
+		return false;
+	/* A head that has a reference stays one; what it was before may have been another's. */
+	if (likely(page_head(p) == head))
+		return true;
+	if (atomic_dec_and_test(&head->refcount))
+		page_release(head);
+	return false;
+}
+/* Drops a reference; the last one frees. Any context with irqs in any state. */
+static inline void put_page(struct page *p)
+{
+	struct page *head = page_head(p);
+	int now = atomic_dec_return(&head->refcount);
+
+	if (now == 0)
+		page_release(head);
+	else if (debug_build)
+		BUG_ON_RULE(REF_NOT_ZERO, now < 0);
+}
+/* True if some reference was taken by pin_user_pages(): a device may write the page. */
+static inline bool page_maybe_pinned(struct page *p)
+{
+	return atomic_read(&page_head(p)->pincount) > 0;
+}
+
+/* Frames by type, and totals; frames of all types add up to total. */
+struct mem_stats {
+	u64 total, free, by_type[NR_PAGE_TYPES];
+	u64 nowait_failures, kernel_failures;
+};
+void mem_get_stats(struct mem_stats *s);
+void mem_print(void); /* console */
+/* Free blocks in the buddy lists, by order. */
+void page_free_blocks(u64 nr[MAX_ORDER + 1]);
+/*
+ * Frees the stacks that are kept for later, and returns this CPU's and, by cross-call, every CPU's
+ * lists to the buddy. Thread context, preemptible.
+ */
+void page_alloc_drain(void);
+/* Frames below which GFP_NOWAIT fails. */
+extern u64 page_reserve;
+
+/*
+ * Boot memory, before and while page_alloc_init() runs: zeroed, never freed. boot_fail() without.
+ * align is a power of two.
+ */
+void *boot_alloc(size_t size, size_t align);
+/*
+ * The same from anywhere in boot.mem, as a physical address and not zeroed: it may be out of reach
+ * until the port has loaded kmap_init()'s tables. 0 without memory.
+ */
+phys_t boot_alloc_phys(u64 size, u64 align);
+/* The first run of whole frames in [from, to) that nobody has claimed; false if there is none. */
+bool boot_next_free(phys_t from, phys_t to, phys_t *start, phys_t *end);
+/* Ends boot memory: whoever asks after it is wrong. */
+void boot_alloc_end(void);
+
+/* Builds struct page for all of boot.mem and frees what nobody reserved. Boot CPU, once. */
+void page_alloc_init(void);
+/* True once it has run: before, memory comes from boot_alloc(). */
+extern bool page_alloc_ready;
+
+/*
+ * Between mm/page_init.c and mm/page_alloc.c: the allocator starts empty; then blocks that cannot
+ * merge with any other are added.
+ */
+void page_alloc_start(u64 total);
+void page_alloc_add(struct page *p, unsigned int order);
+
+#endif

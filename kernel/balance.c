@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Which CPU a thread runs on.
+ *
+ * A thread that wakes up goes to the CPU it ran on last if that is idle, else to an idle one, else to
+ * the least loaded. A CPU with nothing to do pulls a waiting thread from the busiest; every 50 ms a busy
+ * CPU does so too, and one with threads waiting wakes an idle CPU that may take one.
+ * Why. Without it the threads of the race would end up one behind the other, and meet no more.
+ * Locks: two run-queue locks to move a thread (see sched.c); all decisions read hints without them
+ * and are looked at again under them. irqs off throughout. See also: docs/threads.md.
+ */
+#include "sched.h"
+
+#include <time.h>
+
+#define BALANCE_TICKS (HZ / 20)
+
+unsigned int rq_load(const struct runqueue *rq)
+{
+	return READ_ONCE(rq->nr_queued) + (READ_ONCE(rq->curr) != rq->idle);
+}
+
+unsigned int sched_select_cpu(const struct thread *t)
+{
+	cpumask_t mask = READ_ONCE(t->allowed);
+	unsigned int cpu, best = READ_ONCE(t->cpu), load, least = ~0u;
+
+	/* A thread may be pinned to a CPU that is yet to come up, and waits there until it does. */
+	mask &= (mask & READ_ONCE(cpu_online_mask)) ? READ_ONCE(cpu_online_mask) : cpu_possible_mask;
+	BUG_ON(!mask);
+	if (cpumask_has(mask, best)) {
+		least = rq_load(cpu_rq(best));
+		mask &= ~cpumask_of(best);
+	}
+	for_each_cpu(cpu, mask) {
+		if (least == 0)
+			break;
+		load = rq_load(cpu_rq(cpu));
+		if (load < least) {
+			best = cpu;
+			least = load;
+		}
+	}
+	return best;
+}
+
+/* The last in from's queue that may run on cpu, or NULL. from->lock held. */
+static struct thread *find_movable(struct runqueue *from, unsigned int cpu)
+{
+	struct list_head *n;
+
+	for (n = from->queue.prev; n != &from->queue; n = n->prev) {
+		struct thread *t = list_entry(n, struct thread, rq_node);
+
+		if (cpumask_has(t->allowed, cpu))
+			return t;
+	}
+	return NULL;
+}
+
+static bool uneven(const struct runqueue *from, const struct runqueue *me)
+{
+	return rq_load(from) >= rq_load(me) + 2;
+}
+
+static bool pull_from(struct runqueue *me, struct runqueue *from)
+{
+	struct thread *t = NULL;
+
+	rq_lock_two(me, from);
+	if (uneven(from, me))
+		t = find_movable(from, me->cpu);
+	if (t) {
+		rq_dequeue(from, t);
+		rq_enqueue(me, t, false);
+	}
+	rq_unlock_two(me, from);
+	return t != NULL;
+}
+
+static struct runqueue *busiest(cpumask_t mask)
+{
+	struct runqueue *most = NULL;
+	unsigned int cpu;
+
+	for_each_cpu(cpu, mask)
+		if (!most || rq_load(cpu_rq(cpu)) > rq_load(most))
+			most = cpu_rq(cpu);
+	return most;
+}
+
+bool sched_pull(struct runqueue *me)
+{
+	cpumask_t others = READ_ONCE(cpu_online_mask) & ~cpumask_of(me->cpu);
+
+	while (others) {
+		struct runqueue *from = busiest(others);
+
+		if (!uneven(from, me))
+			return false;
+		if (pull_from(me, from))
+			return true;
+		others &= ~cpumask_of(from->cpu);
+	}
+	return false;
+}
+
+/* Where the threads that wait on rq may run. */
+static cpumask_t queued_allowed(struct runqueue *rq)
+{
+	cpumask_t mask = 0;
+	struct thread *t;
+
+	raw_spin_lock(&rq->lock);
+	list_for_each_entry(t, &rq->queue, rq_node)
+		mask |= t->allowed;
+	raw_spin_unlock(&rq->lock);
+	return mask;
+}
+
+static void wake_idle_cpu(struct runqueue *rq)
+{
+	unsigned int cpu;
+
+	for_each_cpu(cpu, queued_allowed(rq) & READ_ONCE(cpu_online_mask)) {
+		if (rq_load(cpu_rq(cpu)) == 0) {
+			sched_kick(cpu); /* its idle loop pulls */
+			return;
+		}
+	}
+}
+
+void sched_balance_tick(struct runqueue *rq)
+{
+	if (++rq->balance_ticks < BALANCE_TICKS)
+		return;
+	rq->balance_ticks = 0;
+	if (READ_ONCE(rq->nr_queued))
+		wake_idle_cpu(rq);
+	else if (rq->curr != rq->idle)
+		sched_pull(rq);
+}

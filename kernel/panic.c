@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The ends of a run, and what other CPUs are doing when it goes wrong.
+ *
+ * Why it exists: when the kernel finds itself wrong, the one report that matters must come out
+ * whole, whatever locks are held and however the other CPUs are stuck, and the run must end with a
+ * status that tells a runner what happened. So the first CPU that panics mutes the others, takes
+ * their backtraces, stops them and powers off; a second fault on the way there only shortens the
+ * way. No other CPU prints its own backtrace: it writes addresses into its struct capture, from an
+ * IPI, an NMI or a loop in here, and the CPU that asked prints them. So it works with the console's
+ * lock held.
+ * Contexts: any.
+ * See also: symbols.c, printk.c, bug.h for the exit statuses.
+ */
+#include <arch.h>
+#include <bug.h>
+#include <console.h>
+#include <cpumask.h>
+#include <irqflags.h>
+#include <printk.h>
+#include <rules.h>
+#include <smp.h>
+#include <spinlock.h>
+#include <symbols.h>
+#include <thread.h>
+#include <time.h>
+#include <trap.h>
+
+#define REPORT_MAX 384
+#define ANSWER_NS (100 * NSEC_PER_MSEC)
+#define PANIC_ANSWER_NS (500 * NSEC_PER_MSEC) /* all CPUs together */
+
+/*
+ *      asking CPU                          target, in its IPI, NMI or waiting loop
+ *      wanted++ (full barrier)
+ *      interrupt it
+ *                                          sees wanted != done
+ *                                          writes nr, pcs, irqs_on, thread
+ *                                          done = wanted (release)
+ *      sees done == wanted (acquire)
+ *      reads nr, pcs, irqs_on, thread
+ */
+struct capture {
+	atomic64_t wanted; /* any CPU, under ask_lock except in a panic */
+	u64 done;
+	/* Written by this CPU only. */
+	unsigned int nr;
+	bool irqs_on;
+	const struct thread *thread;
+	vaddr_t pcs[BACKTRACE_MAX];
+};
+static DEFINE_PER_CPU(struct capture, capture);
+static DEFINE_PER_CPU(bool, stop_wanted);
+
+static spinlock_t ask_lock = SPINLOCK_INIT;
+static int panic_cpu = -1;
+unsigned int warn_count;
+
+/* ---- The side that answers ---------------------------------------------------------------- */
+
+/* Answers if somebody asked. This CPU, irqs off or in an NMI. tf NULL: with the caller itself. */
+static void capture_answer(const struct trap_frame *tf)
+{
+	struct capture *c = this_cpu_ptr(&capture);
+	u64 wanted = (u64)atomic64_read(&c->wanted);
+
+	if (wanted == c->done)
+		return;
+	c->thread = current;
+	c->irqs_on = tf && trap_irqs_on(tf);
+	if (tf && trap_from_user(tf))
+		c->nr = 0;
+	else if (tf)
+		c->nr = backtrace_capture(trap_pc(tf), trap_fp(tf), c->pcs, BACKTRACE_MAX);
+	else
+		c->nr = backtrace_capture(0, arch_frame_pointer(), c->pcs, BACKTRACE_MAX);
+	/* Orders the capture before its announcement. Pairs with capture_wait() in panic.c. */
+	smp_store_release(&c->done, wanted);
+}
+
+void backtrace_ipi(struct trap_frame *tf)
+{
+	capture_answer(tf);
+}
+
+void handle_nmi(struct trap_frame *tf)
+{
+	capture_answer(tf);
+	if (READ_ONCE(this_cpu(stop_wanted)))
+		stop_this_cpu();
+}
+
+__noreturn void stop_this_cpu(void)
+{
+	local_irq_disable();
+	for (;;) {
+		capture_answer(NULL);
+		cpu_relax();
+	}
+}
+
+/* ---- The side that asks ------------------------------------------------------------------- */
+
+/* True once what was asked is answered. Meanwhile answers those who may wait for this CPU. */
+static bool capture_wait(const struct capture *c, u64 end)
+{
+	u64 ticket = (u64)atomic64_read(&c->wanted);
+
+	/* Orders the answer's seen before its reading. Pairs with capture_answer() in panic.c. */
+	while (smp_load_acquire(&c->done) != ticket) {
+		if (time_ns() >= end)
+			return false;
+		capture_answer(NULL);
+		cpu_relax();
+	}
+	return true;
+}
+
+static void interrupt_cpu(unsigned int cpu, u64 reason)
+{
+	if (arch.nmi)
+		arch_send_nmi(cpu);
+	else
+		smp_send(cpumask_of(cpu), reason);
+}
+
+static void print_answer(unsigned int cpu, const struct capture *c)
+{
+	printk("CPU %u, thread \"%.20s\", interrupts %s:", cpu, c->thread->name,
+	       c->irqs_on ? "on" : "off");
+	backtrace_print_pcs(c->pcs, c->nr, true);
+}
+
+static void print_no_answer(unsigned int cpu)
+{
+	struct irqoff_site site = per_cpu(irqoff_site, cpu);
+
+	printk("CPU %u does not answer: it has interrupts off, or is not being run at all", cpu);
+	if (!debug_build || !site.fp)
+		return;
+	printk(" where it turned them off last:");
+	backtrace_print(site.pc, site.fp);
+}
+
+/* irqs off, and nobody else may be asking it. */
+static void ask_cpu(unsigned int cpu)
+{
+	/* Full barrier: orders the request before the interrupt. Pairs with capture_answer(). */
+	atomic64_inc_return(&per_cpu(capture, cpu).wanted);
+	interrupt_cpu(cpu, IPI_BACKTRACE);
+}
+
+static void print_cpu(unsigned int cpu, u64 end)
+{
+	const struct capture *c = per_cpu_ptr(&capture, cpu);
+
+	if (capture_wait(c, end))
+		print_answer(cpu, c);
+	else
+		print_no_answer(cpu);
+}
+
+/* Waits for its turn to ask, answering meanwhile; false if a panic has made it pointless. */
+static bool ask_begin(void)
+{
+	while (!raw_spin_trylock(&ask_lock)) {
+		if (READ_ONCE(panic_cpu) >= 0)
+			return false;
+		capture_answer(NULL);
+		cpu_relax();
+	}
+	return true;
+}
+
+void backtrace_print_cpu(unsigned int cpu)
+{
+	/* irqs off: stays on this CPU, and no handler of this CPU asks while it holds ask_lock. */
+	bool on = local_irq_save();
+
+	if (cpu == smp_processor_id()) {
+		printk("CPU %u, thread \"%.20s\", here:", cpu, current->name);
+		backtrace_print_current();
+	} else if (!cpumask_has(READ_ONCE(cpu_online_mask), cpu)) {
+		printk("CPU %u is not running", cpu);
+	} else if (ask_begin()) {
+		ask_cpu(cpu);
+		print_cpu(cpu, time_ns() + ANSWER_NS);
+		raw_spin_unlock(&ask_lock);
+	}
+	local_irq_restore(on);
+}
+
+/* ---- The ends ----------------------------------------------------------------------------- */
+
+__noreturn void power_off(int status)
+{
+	print_line("EXIT: STATUS=%d", status);
+	printk_flush_early();
+	arch_power_off(status);
+}
+
+static void stop_cpu(unsigned int cpu)
+{
+	WRITE_ONCE(per_cpu(stop_wanted, cpu), true);
+	interrupt_cpu(cpu, IPI_STOP);
+}
+
+/* All are asked before the first is waited for, so that the answers show one moment. */
+static void panic_others(void)
+{
+	cpumask_t others = READ_ONCE(cpu_online_mask) & ~cpumask_of(smp_processor_id());
+	unsigned int cpu;
+	u64 end;
+
+	for_each_cpu(cpu, others)
+		ask_cpu(cpu);
+	end = others ? time_ns() + PANIC_ANSWER_NS : 0;
+	for_each_cpu(cpu, others)
+		print_cpu(cpu, end);
+	for_each_cpu(cpu, others)
+		stop_cpu(cpu);
+}
+
+/* A fault in the middle of the report: each time, less of the rest is tried. */
+static __noreturn void panic_again(int status, const char *fmt, va_list ap)
+{
+	static unsigned int depth;
+
+	if (++depth == 1) {
+		printk("panic while panicking:");
+		vprintk(fmt, ap);
+		power_off(status);
+	}
+	arch_power_off(status);
+}
+
+/* Returns on the first CPU that panics; the others stay inside and answer. irqs off. */
+static void panic_enter(int status, const char *fmt, va_list ap)
+{
+	int cpu = (int)smp_processor_id();
+	/* Full barrier: one CPU gets the report; what it has seen wrong was read before. */
+	int owner = cmpxchg(&panic_cpu, -1, cpu);
+
+	if (owner == cpu)
+		panic_again(status, fmt, ap);
+	if (owner >= 0)
+		stop_this_cpu();
+	printk_enter_panic();
+}
+
+static __noreturn void panic_report(int status)
+{
+	printk("CPU %u, thread \"%.20s\"%s:", smp_processor_id(), current->name,
+	       in_interrupt() ? ", in an interrupt" : "");
+	backtrace_print_current();
+	panic_others();
+	power_off(status);
+}
+
+__noreturn void panic(const char *fmt, ...)
+{
+	char text[REPORT_MAX];
+	va_list ap;
+
+	local_irq_disable();
+	va_start(ap, fmt);
+	panic_enter(EXIT_PANIC, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	printk("PANIC: %s", text);
+	panic_report(EXIT_PANIC);
+}
+
+__noreturn void rule_broken(unsigned int rule, const char *fmt, ...)
+{
+	const struct rule_info *r = &rule_table[rule];
+	char text[REPORT_MAX];
+	va_list ap;
+
+	local_irq_disable();
+	va_start(ap, fmt);
+	panic_enter(EXIT_BROKEN_RULE, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	printk("RULE %s %s broken: %s", r->id, r->name, r->sentence);
+	printk("PANIC: %s", text);
+	panic_report(EXIT_BROKEN_RULE);
+}
+
+__noreturn void boot_fail(const char *fmt, ...)
+{
+	char text[REPORT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	print_line("boot: %s", text);
+	power_off(EXIT_BAD_BOOT);
+}
+
+void warn(const char *fmt, ...)
+{
+	char text[REPORT_MAX];
+	va_list ap;
+
+	fetch_add_relaxed(&warn_count, 1);
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	printk("WARNING: %s", text);
+	printk("CPU %u, thread \"%.20s\":", smp_processor_id(), current->name);
+	backtrace_print_current();
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The per-CPU areas: CPU 0's is the image's .percpu section itself, the others are copies of it.
+ *
+ * The copies are made before anything but the port's first steps has written to the section, so they
+ * hold the initial values. See also: <percpu.h>, drawn in docs/boot.md.
+ */
+#include <boot.h>
+#include <irqflags.h>
+#include <page.h>
+#include <percpu.h>
+#include <string.h>
+
+unsigned long percpu_offset[MAX_CPUS];
+
+DEFINE_PER_CPU(unsigned int, cpu_number);
+DEFINE_PER_CPU(struct irqoff_site, irqoff_site);
+
+#define CACHE_LINE 64
+
+void percpu_init(void)
+{
+	size_t size = percpu_end - percpu_start;
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu) {
+		if (cpu != 0) {
+			char *area = boot_alloc(ALIGN_UP(size, CACHE_LINE), CACHE_LINE);
+
+			memcpy(area, percpu_start, size);
+			percpu_offset[cpu] = (unsigned long)area - (unsigned long)percpu_start;
+		}
+		per_cpu(cpu_number, cpu) = cpu;
+	}
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Reader-writer semaphores: many readers or one writer.
+ *
+ * Why a fast path: every page fault takes mmap_lock for reading, on every CPU. One atomic change of
+ * the state is enough as long as nobody waits; a spinlock there would make all faults queue.
+ * Why not first come, first served throughout: a semaphore that is handed to a sleeper stays unused until
+ * that one runs, and everybody who comes meanwhile queues too. With more virtual CPUs than real ones
+ * that made each hand-over cost milliseconds. So whoever runs may take it, and nobody loses twice.
+ * Locks: s->lock, a spinlock, for the queue; run-queue locks are taken under it. Thread context only.
+ * See also: mutex.c, tests/test_locks.c.
+ *
+ * The race of releasing and queueing. Both change the one word atomically, so one of them sees the other:
+ *
+ *   last holder                            thread that comes
+ *   state -= READER                        lock; state |= WAITERS
+ *   saw WAITERS? then lock, wake the       free by now? then takes it
+ *     first waiter                         sleeps, unlocks
+ */
+#include <bug.h>
+#include <mutex.h>
+#include <thread.h>
+
+struct rwsem_waiter {
+	struct thread *thread;
+	struct list_head node;
+	bool write;
+};
+
+void rwsem_init(struct rwsem *s)
+{
+	s->state = 0;
+	s->writer = NULL;
+	spin_lock_init(&s->lock);
+	list_init(&s->waiters);
+}
+
+/*
+ * Takes it if it is free; the first waiter also takes what is kept for it. Full barrier if it succeeds:
+ * orders the critical section behind. Pairs with the RMWs in up_read(), up_write(), downgrade_write().
+ */
+static bool take(struct rwsem *s, bool write, bool first)
+{
+	u32 busy = RWSEM_WRITER | (write ? ~(RWSEM_READER - 1) : 0) | (first ? 0 : RWSEM_HANDOFF);
+	u32 old = READ_ONCE(s->state);
+
+	while (!(old & busy)) {
+		u32 new = (old & ~(first ? RWSEM_HANDOFF : 0)) + (write ? RWSEM_WRITER : RWSEM_READER);
+		u32 seen = cmpxchg(&s->state, old, new);
+
+		if (seen == old) {
+			if (write)
+				s->writer = current;
+			return true;
+		}
+		old = seen;
+	}
+	return false;
+}
+
+static struct rwsem_waiter *first_waiter(struct rwsem *s)
+{
+	return list_first_entry(&s->waiters, struct rwsem_waiter, node);
+}
+
+/* s->lock held: the waiter, on its thread's stack, cannot leave. */
+static void wake_first(struct rwsem *s)
+{
+	if (!list_empty(&s->waiters))
+		thread_wake(first_waiter(s)->thread);
+}
+
+static __noinline void release_slow(struct rwsem *s)
+{
+	spin_lock(&s->lock);
+	wake_first(s);
+	spin_unlock(&s->lock);
+}
+
+/* The first waiter's attempt; one that lost although it was woken has it kept. s->lock held. */
+static bool take_first(struct rwsem *s, const struct rwsem_waiter *w, bool lost_before)
+{
+	if (first_waiter(s) != w)
+		return false;
+	if (take(s, w->write, true))
+		return true;
+	if (!lost_before || READ_ONCE(s->state) & RWSEM_HANDOFF)
+		return false;
+	/* Full barrier: it may have been released before "kept" was seen, so look again. */
+	fetch_or(&s->state, RWSEM_HANDOFF);
+	return take(s, w->write, true);
+}
+
+static __noinline void wait_for_turn(struct rwsem *s, bool write)
+{
+	struct rwsem_waiter w = { .thread = current, .write = write };
+	bool lost = false;
+
+	BUG_ON(s->writer == current);
+	spin_lock(&s->lock);
+	list_add_tail(&w.node, &s->waiters);
+	/* Full barrier: orders "somebody waits" before the look at the holders. Pairs with up_read() etc. */
+	fetch_or(&s->state, RWSEM_WAITERS);
+	while (!take_first(s, &w, lost)) {
+		lost = lost || first_waiter(s) == &w;
+		thread_prepare_sleep();
+		spin_unlock(&s->lock);
+		schedule();
+		spin_lock(&s->lock);
+	}
+	thread_cancel_sleep();
+	list_del(&w.node);
+	if (list_empty(&s->waiters))
+		fetch_and(&s->state, ~RWSEM_WAITERS);
+	else if (!write)
+		wake_first(s); /* perhaps another reader, who can come in beside us */
+	spin_unlock(&s->lock);
+}
+
+void down_read(struct rwsem *s)
+{
+	might_sleep();
+	if (!take(s, false, false))
+		wait_for_turn(s, false);
+}
+
+bool down_read_trylock(struct rwsem *s)
+{
+	BUG_ON(in_interrupt());
+	return take(s, false, false);
+}
+
+void up_read(struct rwsem *s)
+{
+	BUG_ON(in_interrupt());
+	/* Full barrier: the reader's accesses come before. Pairs with take() and wait_for_turn(). */
+	u32 old = fetch_add(&s->state, -RWSEM_READER);
+
+	BUG_ON(old < RWSEM_READER);
+	if (unlikely(old & RWSEM_WAITERS) && old < 2 * RWSEM_READER)
+		release_slow(s);
+}
+
+void down_write(struct rwsem *s)
+{
+	might_sleep();
+	if (!take(s, true, false))
+		wait_for_turn(s, true);
+}
+
+bool down_write_trylock(struct rwsem *s)
+{
+	BUG_ON(in_interrupt());
+	return take(s, true, false);
+}
+
+void up_write(struct rwsem *s)
+{
+	BUG_ON(in_interrupt() || s->writer != current);
+	s->writer = NULL;
+	/* Full barrier, as in up_read(). Pairs with take() and wait_for_turn(). */
+	if (unlikely(fetch_and(&s->state, ~RWSEM_WRITER) & RWSEM_WAITERS))
+		release_slow(s);
+}
+
+void downgrade_write(struct rwsem *s)
+{
+	BUG_ON(in_interrupt() || s->writer != current);
+	s->writer = NULL;
+	/* Full barrier: what was written is seen by readers that come now. Pairs with take(). */
+	if (unlikely(fetch_add(&s->state, RWSEM_READER - RWSEM_WRITER) & RWSEM_WAITERS))
+		release_slow(s);
+}
+
+bool rwsem_is_locked(const struct rwsem *s)
+{
+	return READ_ONCE(s->state) & ~(RWSEM_WAITERS | RWSEM_HANDOFF);
+}
+
+bool rwsem_is_write_locked(const struct rwsem *s)
+{
+	return READ_ONCE(s->state) & RWSEM_WRITER;
+}

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Interprocessor interrupts, calls on other CPUs, and starting the others.
+ *
+ * Terms. An IPI carries reasons, one bit each, in a word of the target's: the sender sets a bit, and
+ * interrupts the target if the word was empty; the target takes all bits at once. A call is a record in
+ * the target's list, with the reason IPI_CALL.
+ * Why records belong to the sending CPU, one for each target: a call needs no memory then, so that it
+ * works when there is none. A record is in use (seq != done) until the target has taken it, or with wait
+ * until fn is done; other threads of the CPU wait for it. All waiting can be preempted if the caller can,
+ * or a CPU that does not answer would take the caller's CPU with it.
+ * Rules: T4 (asserted in smp_call_mask()). Locks: none; the lists are pushed to by compare-exchange.
+ * See also: tests/test_smp.c, docs/ipi.md.
+ *
+ *   sender                                    target
+ *   seq++, pushes the record
+ *   fetch_or(reasons): was 0 -> interrupts    ---> handle_ipi()
+ *   (was not 0: an interrupt is on its way,     xchg(reasons, 0)
+ *    and takes this bit with it)                xchg(list, NULL), runs fn
+ *   waits for done == seq              <---     done = seq (release)
+ */
+#include <bug.h>
+#include <irqflags.h>
+#include <printk.h>
+#include <rcu.h>
+#include <rules.h>
+#include <smp.h>
+#include <symbols.h>
+#include <thread.h>
+#include <time.h>
+#include <trap.h>
+
+struct call {
+	struct call *next;
+	smp_call_fn fn;
+	void *arg;
+	bool wait;
+	u32 seq;  /* counts uses; sending CPU with preemption off, while not in use */
+	u32 done; /* the last use that is over; target */
+};
+
+/* What a thread that waits remembers of a use: the record may be in the next one by then. */
+struct ticket {
+	struct call *call;
+	u32 seq;
+};
+
+/* What is asked for. */
+struct request {
+	smp_call_fn fn;
+	void *arg;
+	bool wait;
+};
+
+struct smp_cpu {
+	/* Everybody. */
+	u64 reasons;
+	struct call *calls; /* newest first */
+
+	/* This CPU; others read. */
+	u64 sent, taken;
+
+	struct call out[MAX_CPUS]; /* to each target */
+};
+static DEFINE_PER_CPU(struct smp_cpu, smp_cpu);
+
+/* ---- Sending --------------------------------------------------------------------------------- */
+
+void smp_send(cpumask_t mask, u64 reason)
+{
+	cpumask_t interrupt = 0;
+	unsigned int cpu;
+	bool on = local_irq_save(); /* for the counter, and so that bit and interrupt go together */
+
+	/* A CPU that is not online might miss the interrupt and keep the bit for ever. */
+	for_each_cpu(cpu, mask & READ_ONCE(cpu_online_mask)) {
+		/*
+		 * Full barrier: orders what the caller prepared (a call in the list) before the bit.
+		 * Pairs with the xchg() of reasons in handle_ipi().
+		 */
+		if (fetch_or(&per_cpu(smp_cpu, cpu).reasons, reason) == 0)
+			interrupt |= cpumask_of(cpu);
+	}
+	if (interrupt) {
+		u64 *sent = &this_cpu(smp_cpu).sent;
+
+		WRITE_ONCE(*sent, *sent + cpumask_weight(interrupt));
+		arch_send_ipi(interrupt);
+	}
+	local_irq_restore(on);
+}
+
+/* ---- Calls ----------------------------------------------------------------------------------- */
+
+static struct call *reverse(struct call *c)
+{
+	struct call *first = NULL;
+
+	while (c) {
+		struct call *next = c->next;
+
+		c->next = first;
+		first = c;
+		c = next;
+	}
+	return first;
+}
+
+static void run_call(struct call *c)
+{
+	smp_call_fn fn = c->fn;
+	void *arg = c->arg;
+
+	/*
+	 * Release: orders the reading of the record, and with wait what fn did, before the end of the use.
+	 * Pairs with call_try_push() and ticket_wait().
+	 */
+	if (c->wait) {
+		fn(arg);
+		smp_store_release(&c->done, c->seq);
+	} else {
+		smp_store_release(&c->done, c->seq);
+		fn(arg);
+	}
+}
+
+/* Runs the calls that others sent to this CPU, in the order they were sent. irqs off. */
+static void run_calls(void)
+{
+	/* Full barrier: orders the taking before the reading. Pairs with call_try_push(). */
+	struct call *c = reverse(xchg(&this_cpu(smp_cpu).calls, NULL));
+
+	while (c) {
+		struct call *next = c->next; /* the record may be used again once it is done */
+
+		run_call(c);
+		c = next;
+	}
+}
+
+/* Sends r to cpu by this CPU's record for it; false if that is in use. Preemption off. */
+static bool call_try_push(unsigned int cpu, const struct request *r, struct ticket *ticket)
+{
+	struct call **list = &per_cpu(smp_cpu, cpu).calls;
+	struct call *old, *c = &this_cpu(smp_cpu).out[cpu];
+
+	/* Acquire: orders the end of the last use before the writing below. Pairs with run_call(). */
+	if (smp_load_acquire(&c->done) != c->seq)
+		return false;
+	c->fn = r->fn;
+	c->arg = r->arg;
+	c->wait = r->wait;
+	c->seq++;
+	*ticket = (struct ticket){ c, c->seq };
+	do {
+		old = READ_ONCE(*list);
+		c->next = old;
+		/* Full barrier: orders the record's contents before it is found. Pairs with run_calls(). */
+	} while (cmpxchg(list, old, c) != old);
+	return true;
+}
+
+static void call_self(const struct request *r)
+{
+	bool on = local_irq_save();
+
+	r->fn(r->arg);
+	local_irq_restore(on);
+}
+
+/*
+ * Sends r to those of mask whose record is free, and runs it here if this CPU is one; returns the rest.
+ * Preemption is off from the first push to the interrupt: a record that is in use is on its way.
+ */
+static cpumask_t send_calls(cpumask_t mask, const struct request *r, struct ticket *tickets)
+{
+	unsigned int cpu;
+	cpumask_t sent = 0;
+
+	preempt_disable();
+	cpumask_t self = mask & cpumask_of(smp_processor_id());
+
+	for_each_cpu(cpu, mask & ~self)
+		if (call_try_push(cpu, r, &tickets[cpu]))
+			sent |= cpumask_of(cpu);
+	smp_send(sent, IPI_CALL);
+	if (self)
+		call_self(r);
+	preempt_enable();
+	return mask & ~(sent | self);
+}
+
+static void ticket_wait(const struct ticket *t)
+{
+	/* Acquire: orders what fn did before the caller's return. Pairs with run_call(). */
+	while (t->call && (s32)(smp_load_acquire(&t->call->done) - t->seq) < 0)
+		cpu_relax();
+}
+
+void smp_call_mask(cpumask_t mask, smp_call_fn fn, void *arg, bool wait)
+{
+	const struct request r = { fn, arg, wait };
+	struct ticket tickets[MAX_CPUS];
+	cpumask_t targets = mask & READ_ONCE(cpu_online_mask), left = targets;
+	unsigned int cpu;
+
+	BUG_ON(in_interrupt());
+	BUG_ON_RULE(NO_WAIT_LOCKED, wait && irqs_disabled() &&
+					    (targets & ~cpumask_of(smp_processor_id())));
+	for_each_cpu(cpu, targets)
+		tickets[cpu].call = NULL; /* stays so for the CPU on which it is run directly */
+	while ((left = send_calls(left, &r, tickets))) {
+		/* With irqs off two CPUs may wait here for each other, so each takes what it was sent. */
+		if (irqs_disabled())
+			run_calls();
+		cpu_relax();
+	}
+	if (!wait)
+		return;
+	for_each_cpu(cpu, targets)
+		ticket_wait(&tickets[cpu]);
+}
+
+void smp_call(unsigned int cpu, smp_call_fn fn, void *arg, bool wait)
+{
+	smp_call_mask(cpumask_of(cpu), fn, arg, wait);
+}
+
+void smp_call_all(smp_call_fn fn, void *arg, bool wait)
+{
+	smp_call_mask(~0ULL, fn, arg, wait);
+}
+
+/* ---- Taking ---------------------------------------------------------------------------------- */
+
+void handle_ipi(void)
+{
+	struct smp_cpu *sc = this_cpu_ptr(&smp_cpu);
+
+	WRITE_ONCE(sc->taken, sc->taken + 1);
+	/*
+	 * Full barrier: orders the taking of the bits before the reading of what they stand for; a bit set
+	 * after it brings an interrupt of its own. Pairs with fetch_or() in smp_send().
+	 */
+	u64 reasons = xchg(&sc->reasons, 0);
+
+	if (reasons & IPI_STOP)
+		stop_this_cpu();
+	if (reasons & IPI_BACKTRACE)
+		backtrace_ipi(irq_frame());
+	if (reasons & IPI_CALL)
+		run_calls();
+	if (reasons & IPI_RCU_EXP)
+		rcu_exp_ipi();
+	/* IPI_RESCHED: irq_exit() looks at need_resched, and the idle loop at its queue. */
+}
+
+u64 smp_ipis_sent(unsigned int cpu)
+{
+	return READ_ONCE(per_cpu(smp_cpu, cpu).sent);
+}
+
+u64 smp_ipis_taken(unsigned int cpu)
+{
+	return READ_ONCE(per_cpu(smp_cpu, cpu).taken);
+}
+
+/* ---- Starting -------------------------------------------------------------------------------- */
+
+#define START_LIMIT (2 * NSEC_PER_SEC)
+
+static bool wait_online(unsigned int cpu)
+{
+	u64 start = time_ns();
+
+	/* secondary_main() sets the bit once the CPU can take interrupts. */
+	while (!cpumask_has(READ_ONCE(cpu_online_mask), cpu)) {
+		if (time_ns() - start > START_LIMIT)
+			return false;
+		thread_yield();
+	}
+	return true;
+}
+
+static void start_cpu(unsigned int cpu)
+{
+	struct thread *idle = sched_make_idle(cpu);
+
+	if (!idle) {
+		printk("smp: CPU %u not started: no memory for its idle thread", cpu);
+		return;
+	}
+	int err = arch_cpu_start(cpu, idle);
+
+	if (err)
+		printk("smp: CPU %u not started: the firmware refused it (error %d)", cpu, -err);
+	else if (!wait_online(cpu))
+		printk("smp: CPU %u did not come up within 2 s; going on without it", cpu);
+}
+
+void smp_init(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		if (cpu != 0)
+			start_cpu(cpu);
+	printk("smp: %u CPUs", cpumask_weight(READ_ONCE(cpu_online_mask)));
+}

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Which address space a CPU has loaded: switching, lazy adoption, and the tags of the TLB.
+ *
+ * Terms. A CPU is lazy on an mm when the mm's root is loaded though the running thread does not use it.
+ * A tag (PCID, ASID) marks the TLB entries of one address space; tags are few, so they are given out in
+ * generations, and a roll-over begins a new one.
+ * Why. What may a CPU's TLB hold? The answer is the mm's mask, and it has to be right at every moment,
+ * in the middle of a switch too.
+ * Rules: T1, T3, T5, T6. Locks: everything with irqs off; tags.lock inside.
+ * See also: mm/tlb.c (the flusher's half), kernel/sched.c (the caller), tests/test_context.c.
+ *
+ * The race of lazy skipping. The flusher need not interrupt a CPU that is lazy; either it sees the mark,
+ * or the CPU that takes the mark off sees the new tlb_gen and flushes by itself:
+ *
+ *   flusher                                CPU that leaves lazy mode
+ *   tlb_gen++ (full barrier)               lazy = false
+ *   reads lazy                             smp_mb()
+ *                                          reads tlb_gen: changed since it went lazy?
+ *
+ * Tag roll-over [T5]. Generation g + 1 gives numbers out again, while TLBs still hold entries of g:
+ *
+ *   CPU 0, no tag left (tags.lock)         CPU 1, runs mm A with tag 5 of g
+ *   generation = g + 1, all numbers free   keeps running
+ *   reserves 5 for A                       .
+ *   marks every CPU "flush pending"        switches: sees the mark, drops its whole TLB,
+ *                                          then loads a root with a tag of g + 1
+ */
+#include <atomic.h>
+#include <irqflags.h>
+#include <mm.h>
+#include <percpu.h>
+#include <rules.h>
+#include <smp.h>
+#include <spinlock.h>
+#include <thread.h>
+
+#define TAG_SHIFT 16
+#define TAG_MASK (BIT(TAG_SHIFT) - 1)
+#define GENERATION_ONE BIT(TAG_SHIFT)
+
+struct context {
+	/* This CPU writes with irqs off; flushers read. */
+	struct mm *loaded; /* whose root is in the register, or NULL */
+	bool lazy;
+	u64 lazy_gen; /* loaded->tlb_gen when it became lazy; this CPU only */
+
+	atomic64_t active_tag; /* generation and tag in use; 0: a roll-over came since */
+	u64 reserved_tag;      /* tags.lock: what it ran with when the last roll-over came */
+};
+static DEFINE_PER_CPU(struct context, context);
+
+static struct {
+	spinlock_t lock;
+	u64 generation; /* read by anybody */
+	u64 used[BIT(TAG_SHIFT) / 64];
+	unsigned int hint;
+	cpumask_t flush_pending;
+	u64 rollovers;
+} tags = { .lock = SPINLOCK_INIT, .generation = GENERATION_ONE };
+
+/* ---- Tags -------------------------------------------------------------------------------- */
+
+static bool tag_test_and_set(unsigned int tag)
+{
+	bool was = tags.used[tag / 64] & BIT(tag % 64);
+
+	tags.used[tag / 64] |= BIT(tag % 64);
+	return was;
+}
+
+/* Begins a new generation. What runs anywhere keeps its number. tags.lock held. */
+static void rollover(void)
+{
+	unsigned int cpu;
+
+	for (size_t i = 0; i < ARRAY_SIZE(tags.used); i++)
+		tags.used[i] = 0;
+	tag_test_and_set(0); /* no address space */
+	for_each_possible_cpu(cpu) {
+		struct context *c = per_cpu_ptr(&context, cpu);
+		/*
+		 * Full barrier. Pairs with the cmpxchg() in tag_get(): a CPU that took its tag without the
+		 * lock is seen here and its number kept; one that did not sees 0 and comes to the lock.
+		 */
+		u64 tag = atomic64_xchg(&c->active_tag, 0);
+
+		if (tag) /* 0: it has not switched since the roll-over before; its reservation stands */
+			c->reserved_tag = tag;
+		tag_test_and_set(c->reserved_tag & TAG_MASK);
+	}
+	WRITE_ONCE(tags.generation, tags.generation + GENERATION_ONE);
+	tags.flush_pending = cpu_possible_mask;
+	tags.hint = 1;
+	tags.rollovers++;
+}
+
+/* If old was running anywhere when the generation changed, those CPUs keep the number: move them on. */
+static bool reserved_update(u64 old, u64 new)
+{
+	bool found = false;
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct context *c = per_cpu_ptr(&context, cpu);
+
+		if (c->reserved_tag == old) {
+			c->reserved_tag = new;
+			found = true;
+		}
+	}
+	return found;
+}
+
+static unsigned int tag_find_free(void)
+{
+	unsigned int n = 1u << min(arch.tag_bits, (unsigned int)TAG_SHIFT);
+
+	for (unsigned int tag = tags.hint; tag < n; tag++) {
+		if (!tag_test_and_set(tag)) {
+			tags.hint = tag + 1;
+			return tag;
+		}
+	}
+	return 0;
+}
+
+/* A tag of this generation for mm, whose own is of an older one. tags.lock held. */
+static u64 tag_new(struct mm *mm)
+{
+	u64 old = (u64)atomic64_read(&mm->tag);
+
+	if (old) {
+		u64 same = tags.generation | (old & TAG_MASK);
+
+		if (reserved_update(old, same) || !tag_test_and_set(old & TAG_MASK))
+			return same;
+	}
+	unsigned int tag = tag_find_free();
+
+	if (!tag) {
+		rollover();
+		tag = tag_find_free();
+		BUG_ON(!tag); /* there are more tags than CPUs: <arch.h> */
+	}
+	return tags.generation | tag;
+}
+
+static u64 tag_get_slow(struct mm *mm)
+{
+	struct context *c = this_cpu_ptr(&context);
+	cpumask_t me = cpumask_of(smp_processor_id());
+
+	spin_lock(&tags.lock);
+	u64 tag = (u64)atomic64_read(&mm->tag);
+
+	if ((tag ^ tags.generation) >> TAG_SHIFT) {
+		tag = tag_new(mm);
+		atomic64_set(&mm->tag, (s64)tag);
+	}
+	if (tags.flush_pending & me) {
+		tags.flush_pending &= ~me;
+		if (rule(TAG_REUSE))
+			arch_tlb_flush_local_all();
+	}
+	atomic64_set(&c->active_tag, (s64)tag);
+	spin_unlock(&tags.lock);
+	return tag;
+}
+
+/* The tag under which this CPU may load mm now. irqs off. */
+static unsigned int tag_get(struct mm *mm)
+{
+	struct context *c = this_cpu_ptr(&context);
+
+	if (!arch.tag_bits)
+		return 0;
+	u64 tag = (u64)atomic64_read(&mm->tag);
+	s64 active = atomic64_read(&c->active_tag);
+	/*
+	 * Without the lock if no roll-over has come: then the swap finds what was read. Full barrier; pairs
+	 * with the atomic64_xchg() in rollover().
+	 */
+	bool same = !((tag ^ READ_ONCE(tags.generation)) >> TAG_SHIFT);
+
+	if (!same || !active || atomic64_cmpxchg(&c->active_tag, active, (s64)tag) != active)
+		tag = tag_get_slow(mm);
+	return tag & TAG_MASK;
+}
+
+unsigned int mm_tag(const struct mm *mm)
+{
+	return (u64)atomic64_read(&mm->tag) & TAG_MASK;
+}
+
+u64 context_rollovers(void)
+{
+	return READ_ONCE(tags.rollovers);
+}
+
+void context_force_rollover(void)
+{
+	bool on = spin_lock_irqsave(&tags.lock);
+
+	rollover();
+	spin_unlock_irqrestore(&tags.lock, on);
+}
+
+/* ---- Switching --------------------------------------------------------------------------- */
+
+/* Full barrier: in the mask before the root is loaded. Pairs with flush() in mm/tlb.c. [T1] */
+static void join_mask(struct mm *mm, cpumask_t me)
+{
+	if (!(READ_ONCE(mm->cpu_mask) & me))
+		fetch_or(&mm->cpu_mask, me);
+	else
+		smp_mb(); /* in it already, kept there by tags: the barrier is needed all the same */
+}
+
+static void leave_mask(struct mm *mm, cpumask_t me)
+{
+	/* With tags the TLB keeps entries of prev, so the CPU stays in the mask [T3]. */
+	if (mm && (!arch.tag_bits || !rule(MASK_MAY_HOLD)))
+		fetch_and(&mm->cpu_mask, ~me);
+}
+
+static void go_lazy(struct context *c)
+{
+	if (!c->loaded || c->lazy)
+		return;
+	c->lazy_gen = (u64)atomic64_read(&c->loaded->tlb_gen);
+	/* Release: the generation is noted before flushers may skip us. Pairs with mm_cpu_lazy(). */
+	smp_store_release(&c->lazy, true);
+}
+
+void mm_leave_lazy(struct mm *mm)
+{
+	struct context *c = this_cpu_ptr(&context);
+
+	WRITE_ONCE(c->lazy, false);
+	/* Orders "not lazy" before the load of tlb_gen. Pairs with the full barrier in flush(), mm/tlb.c. */
+	smp_mb();
+	if (c->lazy_gen != (u64)atomic64_read(&mm->tlb_gen)) {
+		struct arch_flush all = { .tag = mm_tag(mm), .end = ~0ULL, .tables = true };
+
+		all.stride_shift = PAGE_SHIFT;
+		arch_tlb_flush_local(&all);
+	}
+}
+
+bool mm_cpu_lazy(const struct mm *mm, unsigned int cpu)
+{
+	const struct context *c = per_cpu_ptr(&context, cpu);
+
+	/* Acquire: lazy is looked at before loaded. Pairs with go_lazy(); a CPU in a switch is not lazy. */
+	return smp_load_acquire(&c->lazy) && READ_ONCE(c->loaded) == mm;
+}
+
+static void load(struct context *c, struct mm *prev, struct mm *next)
+{
+	cpumask_t me = cpumask_of(smp_processor_id());
+
+	WRITE_ONCE(c->lazy, false);
+	if (rule(MASK_BEFORE_LOAD))
+		join_mask(next, me);
+	if (!rule(SWITCH_IN_BOTH))
+		leave_mask(prev, me);
+	arch_root_load(next->root_pa, tag_get(next), !arch.tag_bits);
+	if (!rule(MASK_BEFORE_LOAD))
+		join_mask(next, me);
+	WRITE_ONCE(c->loaded, next);
+	/* Until here this CPU is in both masks: it may use translations of either [T6]. */
+	if (rule(SWITCH_IN_BOTH))
+		leave_mask(prev, me);
+}
+
+void switch_mm(struct mm *prev, struct mm *next)
+{
+	struct context *c = this_cpu_ptr(&context);
+
+	BUG_ON(prev != c->loaded);
+	if (!next)
+		go_lazy(c);
+	else if (next != prev)
+		load(c, prev, next);
+	else if (c->lazy)
+		mm_leave_lazy(next);
+}
+
+/* On each CPU that may be lazily on the mm: loads the empty root, then gives the reference back [A2]. */
+static void shoot_lazy_ipi(void *arg)
+{
+	struct mm *mm = arg;
+	struct context *c = this_cpu_ptr(&context);
+	struct thread *t = current;
+
+	if (c->loaded != mm || t->mm)
+		return;
+	arch_root_load_none();
+	WRITE_ONCE(c->lazy, false);
+	WRITE_ONCE(c->loaded, NULL);
+	leave_mask(mm, cpumask_of(smp_processor_id()));
+	t->active_mm = NULL;
+	mmdrop(mm);
+}
+
+void mm_shoot_lazy(struct mm *mm)
+{
+	smp_call_mask(READ_ONCE(mm->cpu_mask), shoot_lazy_ipi, mm, true);
+}
+
+void context_init_cpu(void)
+{
+	struct context *c = this_cpu_ptr(&context);
+
+	if (smp_processor_id() == 0)
+		tag_test_and_set(0);
+	arch_root_load_none();
+	c->loaded = NULL;
+}

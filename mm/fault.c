@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Page faults: demand-zero memory for user addresses, -EFAULT for bad ones, a panic for the kernel's own.
+ *
+ * Terms. A fault is spurious when the entry allows what faulted: the TLB held an older, stricter one.
+ * Why. A user address is touched only through the user-access functions, each with an entry in the fixup
+ * table; so a fault is either resolved here or turned into their error, never into a crash.
+ * Rules: A1 through pt_walk_alloc(). Locks: mmap_lock for reading; the table's lock to install.
+ * See also: mm/uaccess.c, arch trap.c, tests/test_uaccess.c.
+ */
+#include <errno.h>
+#include <irqflags.h>
+#include <mm.h>
+#include <percpu.h>
+#include <pgtable.h>
+#include <printk.h>
+#include <ptdesc.h>
+#include <symbols.h>
+#include <thread.h>
+#include <trap.h>
+
+static DEFINE_PER_CPU(u64, faults_resolved);
+static DEFINE_PER_CPU(u64, faults_failed);
+
+void fault_get_stats(u64 *resolved, u64 *failed)
+{
+	unsigned int cpu;
+
+	*resolved = 0;
+	*failed = 0;
+	for_each_possible_cpu(cpu) {
+		*resolved += READ_ONCE(per_cpu(faults_resolved, cpu));
+		*failed += READ_ONCE(per_cpu(faults_failed, cpu));
+	}
+}
+
+static bool vma_allows(const struct vma *v, bool write, bool exec)
+{
+	if (write)
+		return v->prot & PROT_WRITE;
+	if (exec)
+		return v->prot & PROT_EXEC;
+	return v->prot; /* readable if anything is allowed */
+}
+
+/* Puts a page there unless somebody else did meanwhile; true if it took the page over. */
+static bool install(struct mm *mm, pte_t *ptep, unsigned int level, const struct vma *v,
+		    struct page *page)
+{
+	spinlock_t *ptl = &ptep_ptdesc(ptep)->page.ptl;
+	bool won;
+
+	spin_lock(ptl);
+	won = pte_none(pte_read(ptep));
+	if (won) {
+		atomic_inc(&page->mapcount);
+		atomic64_add(&mm->nr_pages, 1 << (level * PT_INDEX_BITS));
+		/* Release: the zeroes of the page before the entry. Pairs with pte_read() in mm/gup.c. */
+		arch_pte_publish(ptep, arch_pte_leaf(page_to_phys(page), prot_attr(v->prot), level),
+				 false);
+	}
+	spin_unlock(ptl);
+	return won;
+}
+
+/* The entry was there: this CPU's TLB may hold what was there before. */
+static void flush_spurious(struct mm *mm, vaddr_t addr)
+{
+	struct arch_flush f = { .start = ALIGN_DOWN(addr, PAGE_SIZE) };
+
+	f.end = f.start + PAGE_SIZE;
+	f.stride_shift = PAGE_SHIFT;
+	preempt_disable();
+	f.tag = mm_tag(mm);
+	arch_tlb_flush_local(&f);
+	preempt_enable();
+}
+
+int mm_fault_locked(struct mm *mm, vaddr_t addr, bool write, bool exec)
+{
+	struct vma *v = vma_find(mm, addr);
+
+	if (!v || addr < v->start)
+		return -EFAULT;
+	if (!vma_allows(v, write, exec))
+		return -EACCES;
+	unsigned int level = v->flags & MAP_HUGE ? 1 : 0;
+	pte_t *ptep = pt_walk_alloc(mm, addr, level);
+
+	if (!ptep)
+		return -ENOMEM;
+	if (!pte_none(pte_read(ptep))) {
+		if (mm == current->mm)
+			flush_spurious(mm, addr);
+		return 0;
+	}
+	struct page *page = alloc_pages(level * PT_INDEX_BITS, GFP_KERNEL | GFP_ZERO |
+							       GFP_TYPE(PAGE_ANON) |
+							       (level ? GFP_COMPOUND : 0));
+
+	if (!page)
+		return -ENOMEM;
+	if (!install(mm, ptep, level, v, page))
+		put_page(page);
+	return 0;
+}
+
+/* Whether the fault may be resolved by sleeping: a thread's own user access, with nothing held. */
+static bool may_resolve(const struct trap_frame *tf, vaddr_t addr)
+{
+	return addr < user_end() && current->mm && current->preempt_count == 0 && trap_irqs_on(tf);
+}
+
+static int resolve(vaddr_t addr, u64 flags)
+{
+	struct mm *mm = current->mm;
+	int err;
+
+	arch_irq_enable();
+	down_read(&mm->mmap_lock);
+	err = mm_fault_locked(mm, addr, flags & FAULT_WRITE, flags & FAULT_EXEC);
+	up_read(&mm->mmap_lock);
+	local_irq_disable();
+	return err;
+}
+
+static const char *guess(vaddr_t addr)
+{
+	if (addr < PAGE_SIZE)
+		return " (a NULL pointer?)";
+	if (addr < user_end())
+		return " (a user address outside the user-access functions)";
+	if (addr >= VMALLOC_START && addr < VMALLOC_END)
+		return " (the guard of a stack or of a device mapping?)";
+	return "";
+}
+
+void do_page_fault(struct trap_frame *tf, vaddr_t addr, u64 flags)
+{
+	bool user_access = current->user_access && addr < user_end();
+
+	if (user_access && may_resolve(tf, addr) && resolve(addr, flags) == 0) {
+		this_cpu(faults_resolved)++;
+		return;
+	}
+	if (user_access && arch_fixup(tf)) {
+		this_cpu(faults_failed)++;
+		return;
+	}
+	backtrace_print_trap(tf);
+	panic("page fault: %s %#llx%s", flags & FAULT_WRITE ? "write to"
+			: flags & FAULT_EXEC		    ? "jump to"
+							    : "read of",
+	      (unsigned long long)addr, guess(addr));
+}

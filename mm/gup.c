@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: MIT
+/*
+ * gup_fast(): references to user pages, taken by a walker that holds no lock.
+ *
+ * Terms. The walk loads one entry a level and follows it; a reference is a count in struct page that
+ * keeps the frame from being freed; a pin is a reference taken for a device.
+ * Why without a lock. It is the hot path of everything that does I/O to user memory, and mmap_lock is
+ * what all of an address space's faults and mappings contend for.
+ * Rules: U1, U2, U3, U4, U5, U6. Context: irqs off inside; the slow path sleeps. See also: docs/lifetime.md,
+ * tests/test_gup.c, tests/stress.c.
+ *
+ * What makes a lockless walk right. Between any two lines of the walker, an unmapper may do all of its:
+ *
+ *   walker, irqs off                       unmapper
+ *   root                                   clears the leaf          (full barrier)
+ *   entry above -> table                   flushes TLBs
+ *   leaf -> page                           drops its reference: count 0 -> freed, used by others
+ *   count: not zero? then + 1  [U3]        unhooks the table        (full barrier)
+ *   leaf again: the same?      [U4]        flushes TLBs and walk caches
+ *   entry above: the same?     [U5]        grace period             waits for the walker [F1]
+ *   else: - 1, give up                     frees the table
+ *
+ * The table stays readable, since a grace period waits for a CPU with interrupts off. The page does not
+ * stay: its count tells. A count that was zero is never raised; one that was not zero may belong to the
+ * page's next owner, and then the leaf has changed: the unmapper cleared it before it dropped the count.
+ */
+#include <errno.h>
+#include <gup.h>
+#include <irqflags.h>
+#include <percpu.h>
+#include <ptdesc.h>
+#include <rcu.h>
+#include <thread.h>
+
+#define GUP_CHUNK 64 /* pages walked with interrupts off at a time: bounds how long IPIs wait */
+
+unsigned int gup_delay_table, gup_delay_ref;
+static DEFINE_PER_CPU(struct gup_stats, gup_stats);
+
+/* Where this CPU's walker is (debug): a mm while inside. Read by others as a hint only. */
+static DEFINE_PER_CPU(const struct mm *, gup_inside);
+
+bool gup_walker_inside(const struct mm *mm)
+{
+	unsigned int cpu;
+
+	for_each_online_cpu(cpu)
+		if (READ_ONCE(per_cpu(gup_inside, cpu)) == mm)
+			return true;
+	return false;
+}
+
+static void stretch(unsigned int loops)
+{
+	for (; debug_build && unlikely(loops); loops--)
+		cpu_relax();
+}
+
+/* What the entry allows; table and special entries, PROT_NONE and kernel pages are refused [U6]. */
+static bool allowed(pte_t pte, u32 flags)
+{
+	u64 attr = pte_attr(pte);
+	u64 want = PA_USER | PA_READ | (flags & FOLL_WRITE ? PA_WRITE : 0);
+
+	if (!rule(WALK_PERMISSION))
+		want = PA_USER | PA_READ;
+	return (attr & (want | PA_SPECIAL)) == want;
+}
+
+/* A reference to a page that nothing keeps from being freed under us. */
+static bool ref_get(struct page *head)
+{
+	if (rule(REF_NOT_ZERO))
+		return try_get_page(head);
+	get_page(head); /* knocked out: revives a page that is being freed */
+	return true;
+}
+
+/* The entry above a run of leaves: U5 looks at it again. A huge leaf in the root has none. */
+struct above {
+	const pte_t *ptep;
+	pte_t pte;
+};
+
+/* One page. False: not there, not allowed, or changed under us. */
+static bool gup_one(const pte_t *ptep, pte_t pte, const struct above *above, vaddr_t va,
+		    unsigned int level, u32 flags, struct page **out)
+{
+	phys_t pa = pte_pa(pte) + (ALIGN_DOWN(va, PAGE_SIZE) & (pt_span(level) - 1));
+	struct page *page = phys_to_page(pa);
+
+	stretch(READ_ONCE(gup_delay_ref));
+	/*
+	 * WHY SAFE: descriptors are never freed [F3]. Which page is the head may change as long as there is
+	 * no reference, so the one that was counted is remembered, and compared below.
+	 */
+	struct page *head = page_head(page);
+
+	if (!ref_get(head))
+		return false;
+	/*
+	 * Full barrier in try_get_page(): orders the reference before these loads. Pairs with the full
+	 * barrier of pte_get_and_clear() in zap_leaf(), mm/unmap.c: either the unmapper's put sees our
+	 * reference and does not free, or we see its cleared entry.
+	 */
+	if ((rule(RECHECK_LEAF) && (!pte_same(pte_read(ptep), pte) || page_head(page) != head)) ||
+	    (rule(RECHECK_TABLE) && above->ptep && !pte_same(pte_read(above->ptep), above->pte))) {
+		put_page(head);
+		this_cpu(gup_stats).retries++;
+		return false;
+	}
+	if (flags & FOLL_PIN)
+		atomic_inc(&head->pincount);
+	*out = page;
+	return true;
+}
+
+/* In a debug build, a table that is not one any more is reported where the walker meets it. */
+static void check_table(struct mm *mm, pte_t pte, unsigned int level)
+{
+	const struct page *page = pte_page(pte);
+
+	if (debug_build &&
+	    unlikely(READ_ONCE(page->type) != PAGE_TABLE || READ_ONCE(page->pt_mm) != mm ||
+		     page->pt_level != level))
+		rule_broken(RULE_TABLE_GRACE_PERIOD,
+			    "a walker is in table %#llx, which was freed under it (type %u, level %u)",
+			    (unsigned long long)pte_pa(pte), page->type, page->pt_level);
+}
+
+static void check_entry(pte_t pte)
+{
+	if (debug_build && unlikely(pte.val == PAGE_POISON))
+		rule_broken(RULE_TABLE_GRACE_PERIOD, "a walker read a freed table");
+}
+
+/* Follows the entries from the root to the lowest there is for va; *level tells which. */
+static const pte_t *descend(struct mm *mm, vaddr_t va, struct above *above, pte_t *pte,
+			    unsigned int *level)
+{
+	unsigned int l = pt_top_level();
+	const pte_t *ptep = mm->root + pt_index(va, l);
+
+	*above = (struct above){ .ptep = NULL };
+	*pte = pte_read(ptep);
+	while (l > 0 && pte_present(*pte) && !pte_leaf(*pte, l)) {
+		above->ptep = ptep;
+		above->pte = *pte;
+		stretch(READ_ONCE(gup_delay_table));
+		/*
+		 * WHY SAFE: (1) interrupts are off, so a grace period that begins after the table is
+		 * unhooked does not end before we leave [U1, F1, R2]; (2) the entry was loaded once, and
+		 * what was decided is followed, not what stands there now [U2]; (3) A1: what we read in a
+		 * table just hooked is its zeroes or later.
+		 */
+		l--;
+		ptep = pte_table(*pte) + pt_index(va, l);
+		check_table(mm, *pte, l);
+		*pte = pte_read(rule(WALK_LOAD_ONCE) ? ptep : pte_table(pte_read(above->ptep)) +
+								      pt_index(va, l));
+		check_entry(*pte);
+	}
+	*level = l;
+	return ptep;
+}
+
+/* Up to nr pages from va in one table. Returns how many; fewer than it could: stop. */
+static unsigned int walk(struct mm *mm, vaddr_t va, unsigned int nr, u32 flags, struct page **pages)
+{
+	struct above above;
+	unsigned int level, got = 0;
+	pte_t pte;
+	const pte_t *ptep = descend(mm, va, &above, &pte, &level);
+	vaddr_t end = pt_next(va, va + nr * PAGE_SIZE, level ? level : 1);
+
+	while (va < end) {
+		if (!pte_present(pte) || !allowed(pte, flags) ||
+		    !gup_one(ptep, pte, &above, va, level, flags, pages + got))
+			break;
+		got++;
+		va += PAGE_SIZE;
+		if (level == 0 && va < end) {
+			pte = pte_read(++ptep);
+			check_entry(pte);
+		}
+	}
+	return got;
+}
+
+/* One stretch with interrupts off, of at most GUP_CHUNK pages. *more: go on behind what it got. */
+static unsigned int gup_chunk(struct mm *mm, vaddr_t va, unsigned int nr, u32 flags,
+			      struct page **pages, bool *more)
+{
+	unsigned int got = 0, n, want;
+	/*
+	 * Interrupts off is what makes the walk an RCU-sched reader: it orders nothing, but no grace period
+	 * ends until local_irq_restore(). Pairs with interrupted_quiescent() and report() in kernel/rcu.c.
+	 * With a maskable transport it holds up flushes too. [U1]
+	 */
+	bool off = rule(WALK_IRQS_OFF), on = off ? local_irq_save() : false;
+	s64 gen = debug_build ? atomic64_read(&mm->tlb_gen) : 0;
+
+	if (debug_build)
+		WRITE_ONCE(this_cpu(gup_inside), mm);
+	do {
+		want = nr - got;
+		/* As far as this leaf table reaches. */
+		want = min(want, (unsigned int)(PTRS_PER_TABLE - pt_index(va, 0)));
+		n = walk(mm, va, want, flags, pages + got);
+		got += n;
+		va += n * PAGE_SIZE;
+	} while (n == want && got < nr);
+	this_cpu(gup_stats).walks++;
+	this_cpu(gup_stats).pages += got;
+	if (debug_build) {
+		if (gen != atomic64_read(&mm->tlb_gen) || atomic_read(&mm->tlb_flush_pending))
+			this_cpu(gup_stats).overlaps++;
+		WRITE_ONCE(this_cpu(gup_inside), NULL);
+	}
+	if (off)
+		local_irq_restore(on);
+	*more = n == want;
+	return got;
+}
+
+static bool range_ok(vaddr_t start, unsigned int nr)
+{
+	return IS_ALIGNED(start, PAGE_SIZE) && start < user_end() &&
+	       nr <= (user_end() - start) >> PAGE_SHIFT;
+}
+
+unsigned int gup_fast(vaddr_t start, unsigned int nr, u32 flags, struct page **pages)
+{
+	struct mm *mm = current->mm; /* WHY SAFE: we are a user of it, so the root stays */
+	unsigned int got = 0;
+	bool more = true;
+
+	if (!mm || !range_ok(start, nr))
+		return 0;
+	while (got < nr && more)
+		got += gup_chunk(mm, start + got * PAGE_SIZE, min(nr - got, (unsigned int)GUP_CHUNK),
+				 flags, pages + got, &more);
+	return got;
+}
+
+/* ---- The slow path ------------------------------------------------------------------------- */
+
+/* A reference to the page mapped at va, if it is there and allowed. mmap_lock held. */
+static bool get_mapped(struct mm *mm, vaddr_t va, u32 flags, struct page **out)
+{
+	unsigned int level;
+	pte_t *ptep = pt_walk(mm, va, &level);
+	spinlock_t *ptl = &ptep_ptdesc(ptep)->page.ptl;
+	bool ok;
+
+	spin_lock(ptl);
+	pte_t pte = pte_read(ptep);
+
+	ok = pte_present(pte) && pte_leaf(pte, level) && allowed(pte, flags);
+	if (ok) {
+		*out = phys_to_page(pte_pa(pte) + (va & (pt_span(level) - 1)));
+		get_page(*out); /* the mapping holds one, and the lock holds the mapping */
+		if (flags & FOLL_PIN)
+			atomic_inc(&page_head(*out)->pincount);
+	}
+	spin_unlock(ptl);
+	return ok;
+}
+
+static int get_one_slow(struct mm *mm, vaddr_t va, u32 flags, struct page **out)
+{
+	while (!get_mapped(mm, va, flags, out)) {
+		int err = mm_fault_locked(mm, va, flags & FOLL_WRITE, false);
+
+		if (err)
+			return err == -EACCES ? -EFAULT : err;
+		cond_resched(); /* madvise(DONTNEED) may take it away again before we look */
+	}
+	return 0;
+}
+
+s64 get_user_pages(vaddr_t start, unsigned int nr, u32 flags, struct page **pages)
+{
+	struct mm *mm = current->mm;
+	int err = 0;
+
+	might_sleep();
+	if (!mm || !IS_ALIGNED(start, PAGE_SIZE))
+		return -EINVAL;
+	if (!range_ok(start, nr))
+		return -EFAULT;
+	unsigned int got = gup_fast(start, nr, flags, pages);
+
+	if (got == nr)
+		return got;
+	preempt_disable();
+	this_cpu(gup_stats).slow++;
+	preempt_enable();
+	down_read(&mm->mmap_lock);
+	for (; got < nr && !err; got += !err)
+		err = get_one_slow(mm, start + got * PAGE_SIZE, flags, pages + got);
+	up_read(&mm->mmap_lock);
+	return got ? (s64)got : err;
+}
+
+void unpin_user_page(struct page *page)
+{
+	int left = atomic_dec_return(&page_head(page)->pincount);
+
+	if (debug_build)
+		BUG_ON_RULE(REF_NOT_ZERO, left < 0);
+	put_page(page);
+}
+
+void gup_get_stats(struct gup_stats *s)
+{
+	unsigned int cpu;
+
+	*s = (struct gup_stats){ 0 };
+	for_each_possible_cpu(cpu) {
+		const u64 *from = (const u64 *)per_cpu_ptr(&gup_stats, cpu);
+		u64 *to = (u64 *)s;
+
+		for (size_t i = 0; i < sizeof(*s) / sizeof(u64); i++)
+			to[i] += READ_ONCE(from[i]);
+	}
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+/*
+ * mmap, munmap, mprotect, madvise: the operations that change an address space.
+ *
+ * Why in this order. munmap detaches the VMAs under the write lock, so that no fault can bring anything
+ * back, then downgrades: the long part, cutting out pages and tables, runs beside faults of neighbours.
+ * Rules: those of the gather. Locks: mmap_lock, as each function says. See also: mm/unmap.c,
+ * mm/vma.c, tests/test_mm.c. Differs from Linux: neighbours are not merged; madvise knows DONTNEED alone.
+ */
+#include <errno.h>
+#include <mm.h>
+#include <mmu_gather.h>
+#include <pgtable.h>
+#include <ptdesc.h>
+#include <tlb.h>
+
+static bool range_ok(vaddr_t addr, u64 length)
+{
+	return length && IS_ALIGNED(addr, PAGE_SIZE) && addr < user_end() && length <= user_end() - addr;
+}
+
+/* Splits v at addr: v keeps the lower part, upper (allocated by the caller) gets the rest. */
+static void split(struct mm *mm, struct vma *v, vaddr_t addr, struct vma *upper)
+{
+	*upper = (struct vma){ .start = addr, .end = v->end, .prot = v->prot, .flags = v->flags };
+	v->end = addr;
+	vma_insert(mm, upper);
+}
+
+/*
+ * Makes start and end VMA boundaries. Allocates before it changes anything: 0, -ENOMEM, or -EINVAL where
+ * a huge mapping would be cut between its leaves.
+ */
+static int split_ends(struct mm *mm, vaddr_t start, vaddr_t end)
+{
+	vaddr_t at[2] = { start, end };
+	struct vma *spare[2] = { NULL, NULL };
+	int err = 0;
+
+	for (int i = 0; i < 2 && !err; i++) {
+		struct vma *v = vma_find(mm, at[i]);
+
+		if (!v || v->start >= at[i])
+			continue;
+		if (v->flags & MAP_HUGE && !IS_ALIGNED(at[i], pt_span(1)))
+			err = -EINVAL;
+		else if (!(spare[i] = vma_alloc(0, 0, 0, 0)))
+			err = -ENOMEM;
+	}
+	for (int i = 0; i < 2; i++) {
+		if (!spare[i])
+			continue;
+		if (err)
+			vma_free(spare[i]);
+		else
+			split(mm, vma_find(mm, at[i]), at[i], spare[i]);
+	}
+	return err;
+}
+
+/* Takes every VMA of [start, end) out; true if there was one. Boundaries were made. */
+static bool detach(struct mm *mm, vaddr_t start, vaddr_t end)
+{
+	struct vma *v;
+	bool any = false;
+
+	while ((v = vma_find(mm, start)) && v->start < end) {
+		vma_remove(mm, v);
+		vma_free(v);
+		any = true;
+	}
+	return any;
+}
+
+/*
+ * The part of munmap behind the detaching. mmap_lock held in any way. The neighbours are those of this
+ * moment; none can appear while the lock is held, so what lies between them serves nobody else.
+ */
+static void unmap_detached(struct mm *mm, vaddr_t start, vaddr_t end)
+{
+	struct vma *below = vma_prev(mm, start), *above = vma_find(mm, end);
+	vaddr_t floor = below ? below->end : 0;
+	vaddr_t ceiling = above ? above->start : user_end();
+	struct mmu_gather tlb;
+
+	tlb_gather_mmu(&tlb, mm);
+	unmap_pages(&tlb, start, end);
+	unmap_tables(&tlb, start, end, floor, ceiling);
+	tlb_finish_mmu(&tlb);
+}
+
+int mm_munmap(struct mm *mm, vaddr_t addr, u64 length)
+{
+	might_sleep();
+	length = ALIGN_UP(length, PAGE_SIZE);
+	if (!range_ok(addr, length))
+		return -EINVAL;
+	down_write(&mm->mmap_lock);
+	int err = split_ends(mm, addr, addr + length);
+
+	if (err || !detach(mm, addr, addr + length)) {
+		up_write(&mm->mmap_lock);
+		return err;
+	}
+	downgrade_write(&mm->mmap_lock);
+	unmap_detached(mm, addr, addr + length);
+	up_read(&mm->mmap_lock);
+	return 0;
+}
+
+/* Where the mapping goes. mmap_lock held for writing. */
+static s64 place(struct mm *mm, vaddr_t addr, u64 length, u32 flags)
+{
+	u64 align = flags & MAP_HUGE ? pt_span(1) : PAGE_SIZE;
+
+	if (!(flags & MAP_FIXED))
+		return vma_find_gap(mm, ALIGN_DOWN(min(addr, user_end()), PAGE_SIZE), length, align);
+	int err = split_ends(mm, addr, addr + length);
+
+	if (err)
+		return err;
+	if (detach(mm, addr, addr + length))
+		unmap_detached(mm, addr, addr + length);
+	return (s64)addr;
+}
+
+static int populate(struct mm *mm, const struct vma *range)
+{
+	u64 step = range->flags & MAP_HUGE ? pt_span(1) : PAGE_SIZE;
+	int err = 0;
+
+	down_read(&mm->mmap_lock);
+	for (vaddr_t va = range->start; va < range->end && !err; va += step)
+		err = mm_fault_locked(mm, va, range->prot & PROT_WRITE, false);
+	up_read(&mm->mmap_lock);
+	return err;
+}
+
+static bool mmap_args_ok(vaddr_t addr, u64 length, u32 prot, u32 flags)
+{
+	u64 align = flags & MAP_HUGE ? pt_span(1) : PAGE_SIZE;
+
+	if (!length || length > user_end() || prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC) ||
+	    flags & ~(MAP_FIXED | MAP_POPULATE | MAP_HUGE))
+		return false;
+	if (flags & MAP_HUGE && (!IS_ALIGNED(length, align) || !(arch.leaf_levels & BIT(1))))
+		return false;
+	return !(flags & MAP_FIXED) ||
+	       (addr >= USER_START && IS_ALIGNED(addr, align) && range_ok(addr, length));
+}
+
+s64 mm_mmap(struct mm *mm, vaddr_t addr, u64 length, u32 prot, u32 flags)
+{
+	might_sleep();
+	if (length > user_end())
+		return -ENOMEM;
+	length = ALIGN_UP(length, PAGE_SIZE);
+	if (!mmap_args_ok(addr, length, prot, flags))
+		return -EINVAL;
+	struct vma *v = vma_alloc(0, 0, prot, flags & MAP_HUGE);
+
+	if (!v)
+		return -ENOMEM;
+	down_write(&mm->mmap_lock);
+	s64 at = place(mm, addr, length, flags);
+
+	if (at < 0) {
+		up_write(&mm->mmap_lock);
+		vma_free(v);
+		return at;
+	}
+	v->start = (vaddr_t)at;
+	v->end = (vaddr_t)at + length;
+	struct vma range = *v;
+
+	vma_insert(mm, v);
+	up_write(&mm->mmap_lock);
+	if (flags & MAP_POPULATE && populate(mm, &range) != 0) {
+		(void)mm_munmap(mm, range.start, length);
+		return -ENOMEM;
+	}
+	return at;
+}
+
+/* Whether VMAs cover the whole of [start, end), and no huge leaf is cut. 0, -ENOMEM, -EINVAL. */
+static int check_covered(struct mm *mm, vaddr_t start, vaddr_t end)
+{
+	for (vaddr_t at = start; at < end;) {
+		struct vma *v = vma_find(mm, at);
+
+		if (!v || v->start > at)
+			return -ENOMEM;
+		if (v->flags & MAP_HUGE &&
+		    (!IS_ALIGNED(at, pt_span(1)) || !IS_ALIGNED(min(end, v->end), pt_span(1))))
+			return -EINVAL;
+		at = v->end;
+	}
+	return 0;
+}
+
+/*
+ * Gives the leaf a new protection without ever making it "none": a walker or a fault that saw none would
+ * act on it. The hardware may set bits of its own meanwhile, so the exchange may have to be tried again.
+ */
+static void protect_leaf(pte_t *ptep, unsigned int level, u32 prot)
+{
+	for (;;) {
+		pte_t old = pte_read(ptep);
+		u64 attr = prot_attr(prot) | (pte_attr(old) & PA_SPECIAL);
+
+		if (!pte_present(old) || pte_cmpxchg(ptep, old, arch_pte_leaf(pte_pa(old), attr, level)))
+			return;
+	}
+}
+
+static void protect_table(pte_t *table, unsigned int level, vaddr_t va, vaddr_t end, u32 prot)
+{
+	spinlock_t *ptl = &ptep_ptdesc(table)->page.ptl;
+
+	while (va < end) {
+		vaddr_t next = pt_next(va, end, level);
+		pte_t *ptep = table + pt_index(va, level);
+		pte_t pte = pte_read(ptep);
+
+		if (pte_present(pte) && pte_leaf(pte, level)) {
+			spin_lock(ptl);
+			protect_leaf(ptep, level, prot);
+			spin_unlock(ptl);
+		} else if (pte_present(pte)) {
+			/* WHY SAFE: mmap_lock is held for writing, and unhooking needs it. */
+			protect_table(pte_table(pte), level - 1, va, next, prot);
+		}
+		va = next;
+	}
+}
+
+int mm_mprotect(struct mm *mm, vaddr_t addr, u64 length, u32 prot)
+{
+	might_sleep();
+	length = ALIGN_UP(length, PAGE_SIZE);
+	if (!range_ok(addr, length) || prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC))
+		return -EINVAL;
+	vaddr_t end = addr + length;
+
+	down_write(&mm->mmap_lock);
+	int err = check_covered(mm, addr, end);
+
+	if (!err)
+		err = split_ends(mm, addr, end);
+	if (!err) {
+		for (struct vma *v = vma_find(mm, addr); v && v->start < end; v = vma_find(mm, v->end))
+			v->prot = prot;
+		protect_table(mm->root, pt_top_level(), addr, end, prot);
+		/* Before the lock goes: whoever is told "done" may count on the new protection. */
+		tlb_flush_range(mm, addr, end, 0, false);
+	}
+	up_write(&mm->mmap_lock);
+	return err;
+}
+
+int mm_madvise_dontneed(struct mm *mm, vaddr_t addr, u64 length)
+{
+	struct mmu_gather tlb;
+
+	might_sleep();
+	length = ALIGN_UP(length, PAGE_SIZE);
+	if (!range_ok(addr, length))
+		return -EINVAL;
+	down_read(&mm->mmap_lock);
+	int err = check_covered(mm, addr, addr + length);
+
+	if (!err) {
+		tlb_gather_mmu(&tlb, mm);
+		unmap_pages(&tlb, addr, addr + length);
+		tlb_finish_mmu(&tlb);
+	}
+	up_read(&mm->mmap_lock);
+	return err;
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The end of a page's references, and the poison that shows who writes or walks after it.
+ *
+ * Terms. The reference count says who may touch the frame; the map count, how many entries lead to
+ * it; the pin count, how many of the references belong to devices. At the last reference the other
+ * two must be zero: an entry or a device that outlives the frame is the mistake this kernel is
+ * about.
+ * Why poison. A stale TLB entry writes into a frame that is somebody else's by now, and a stale
+ * walker reads it as a table: filled with a pattern that is no entry on any port, the frame tells
+ * of both.
+ * Rules: U3. Contexts: any, irqs in any state. See also: <page.h>, tests/test_page.c.
+ */
+#include <page.h>
+
+void page_release(struct page *head)
+{
+	if (unlikely(atomic_read(&head->mapcount) != 0))
+		rule_broken(RULE_FLUSH_BEFORE_FREE,
+			    "page %#llx lost its last reference while mapped %d times",
+			    (unsigned long long)page_to_phys(head), atomic_read(&head->mapcount));
+	if (unlikely(atomic_read(&head->pincount) != 0))
+		rule_broken(RULE_REF_NOT_ZERO,
+			    "page %#llx lost its last reference while pinned %d times",
+			    (unsigned long long)page_to_phys(head), atomic_read(&head->pincount));
+	free_pages(head, head->order);
+}
+
+void page_poison(struct page *p)
+{
+	u64 *word = page_to_virt(p), *end = word + PAGE_SIZE / sizeof(*word);
+
+	for (; word < end; word += 4) {
+		word[0] = PAGE_POISON;
+		word[1] = PAGE_POISON;
+		word[2] = PAGE_POISON;
+		word[3] = PAGE_POISON;
+	}
+	p->flags |= PG_POISONED;
+}
+
+bool page_poison_intact(const struct page *p, size_t *offset, u64 *value)
+{
+	const u64 *first = page_to_virt(p), *word = first;
+	const u64 *end = first + PAGE_SIZE / sizeof(*word);
+
+	for (; word < end; word += 4)
+		if (((word[0] ^ PAGE_POISON) | (word[1] ^ PAGE_POISON) | (word[2] ^ PAGE_POISON) |
+		     (word[3] ^ PAGE_POISON)) != 0)
+			break;
+	while (word < end && *word == PAGE_POISON)
+		word++;
+	if (word == end)
+		return true;
+	*offset = (size_t)((const char *)word - (const char *)first);
+	*value = *word;
+	return false;
+}

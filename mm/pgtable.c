@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The loop over levels: finding an entry, and making the tables above it.
+ *
+ * Why one loop. All ports are radix trees of one entry type; the number of levels is a number that
+ * the port found at boot, so that Sv39, five levels on x86_64 and everything between run this code.
+ * Rules: A1 (a table is zeroed, then published). Locks: the table's own lock for each entry changed.
+ */
+#include <mm.h>
+#include <pgtable.h>
+#include <ptdesc.h>
+
+const char *pt_level_name(unsigned int level)
+{
+	static const char *const names[] = { "pte", "pmd", "pud", "p4d" };
+
+	return level >= pt_top_level() ? "pgd" : names[level];
+}
+
+u64 prot_attr(u32 prot)
+{
+	u64 attr = PA_USER;
+
+	if (prot & PROT_READ)
+		attr |= PA_READ;
+	if (prot & PROT_WRITE)
+		attr |= PA_READ | PA_WRITE;
+	if (prot & PROT_EXEC)
+		attr |= PA_READ | PA_EXEC;
+	return attr;
+}
+
+pte_t *pt_walk(struct mm *mm, vaddr_t addr, unsigned int *level)
+{
+	unsigned int l = pt_top_level();
+	pte_t *ptep = mm->root + pt_index(addr, l);
+
+	while (l > 0) {
+		pte_t pte = pte_read(ptep);
+
+		if (!pte_present(pte) || pte_leaf(pte, l))
+			break;
+		/*
+		 * WHY SAFE: the caller holds mmap_lock, under which tables of mapped ranges stay, or is a
+		 * reader that a grace period waits for before the table is freed [F1].
+		 */
+		l--;
+		ptep = pte_table(pte) + pt_index(addr, l);
+	}
+	*level = l;
+	return ptep;
+}
+
+/*
+ * Hooks a new table into the empty entry at ptep of level. Two threads that fault beside each other may
+ * both come here: the loser gives its table back. Returns false without memory.
+ */
+static bool hook_table(struct mm *mm, pte_t *ptep, unsigned int level)
+{
+	struct ptdesc *pt = ptdesc_alloc(mm, level - 1, GFP_KERNEL);
+
+	if (!pt)
+		return false;
+	spinlock_t *ptl = &ptep_ptdesc(ptep)->page.ptl;
+
+	spin_lock(ptl);
+	if (pte_none(pte_read(ptep))) {
+		/* Release: the zeroes are seen before the entry [A1]. Pairs with pte_read(). */
+		arch_pte_publish(ptep, arch_pte_table(page_to_phys(&pt->page), true), false);
+		pt = NULL;
+	}
+	spin_unlock(ptl);
+	if (pt)
+		ptdesc_free_unpublished(pt);
+	return true;
+}
+
+pte_t *pt_walk_alloc(struct mm *mm, vaddr_t addr, unsigned int to)
+{
+	unsigned int l = pt_top_level();
+	pte_t *ptep = mm->root + pt_index(addr, l);
+
+	while (l > to) {
+		pte_t pte = pte_read(ptep);
+
+		if (pte_none(pte)) {
+			if (!hook_table(mm, ptep, l))
+				return NULL;
+			continue; /* what stands there now, ours or another's */
+		}
+		BUG_ON(!pte_present(pte) || pte_leaf(pte, l));
+		l--;
+		ptep = pte_table(pte) + pt_index(addr, l); /* WHY SAFE: mmap_lock, as in pt_walk() */
+	}
+	return ptep;
+}

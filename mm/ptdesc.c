@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The life of a table page: allocation, the states between unhooking and freeing, accounting.
+ *
+ * Terms. <ptdesc.h> draws and tabulates the states. Every transition asserts the state it comes from,
+ * so a table that is freed twice, or without a flush, is a report that names the rule.
+ * Why. "When may a page table die?" has to be answered by a value that can be looked at.
+ * Rules: A1, F3 (the descriptor is the frame's struct page and is never freed), and the checks of G2
+ * and F1. Locks: none; a table has one owner at a time once it is unhooked.
+ * See also: mm/mmu_gather.c, which drives the states; tests/test_gather.c.
+ */
+#include <mm.h>
+#include <ptdesc.h>
+#include <rcu.h>
+#include <string.h>
+#include <time.h>
+
+static struct {
+	atomic64_t live, unhooked, waiting;
+	atomic64_t allocated, freed;
+	u64 max_waiting, longest_wait;
+} pt;
+
+/* Raises a peak; lost races between raisers cost nothing but a slightly older peak. */
+static void raise(u64 *peak, u64 value)
+{
+	u64 old = READ_ONCE(*peak);
+
+	while (value > old) {
+		u64 seen = cmpxchg(peak, old, value);
+
+		if (seen == old)
+			return;
+		old = seen;
+	}
+}
+
+static void ptdesc_move(struct ptdesc *p, enum pt_state from, enum pt_state to, enum rule why)
+{
+	struct page *page = &p->page;
+
+	if (unlikely(page->type != PAGE_TABLE || page->pt_state != from))
+		rule_broken(why, "table %#llx: type %u, state %u where %u was expected",
+			    (unsigned long long)page_to_phys(page), page->type, page->pt_state, from);
+	WRITE_ONCE(page->pt_state, to);
+}
+
+struct ptdesc *ptdesc_alloc(struct mm *mm, unsigned int level, u32 gfp)
+{
+	struct page *page = alloc_page(gfp | GFP_TYPE(PAGE_TABLE));
+
+	if (!page)
+		return NULL;
+	if (rule(TABLE_ZEROED))
+		clear_page(page_to_virt(page));
+	spin_lock_init(&page->ptl);
+	page->pt_level = level;
+	page->pt_state = PT_LIVE;
+	page->pt_mm = mm;
+	page->pt_gp = 0;
+	atomic64_inc(&pt.live);
+	atomic64_inc(&pt.allocated);
+	if (mm)
+		atomic64_inc(&mm->nr_tables);
+	return page_ptdesc(page);
+}
+
+/* FREE from here on: a walker that still is inside finds the type gone. */
+static void ptdesc_release(struct ptdesc *p)
+{
+	p->page.pt_state = PT_FREE;
+	p->page.pt_mm = NULL;
+	atomic64_inc(&pt.freed);
+	put_page(&p->page);
+}
+
+void ptdesc_free_unpublished(struct ptdesc *p)
+{
+	ptdesc_move(p, PT_LIVE, PT_FREE, RULE_TABLE_FLUSH_FIRST);
+	atomic64_dec(&pt.live);
+	if (p->page.pt_mm)
+		atomic64_dec(&p->page.pt_mm->nr_tables);
+	ptdesc_release(p);
+}
+
+void ptdesc_unhook(struct ptdesc *p)
+{
+	ptdesc_move(p, PT_LIVE, PT_UNHOOKED, RULE_TABLE_FLUSH_FIRST);
+	p->page.pt_unhooked_ns = time_ns();
+	p->page.pt_cpu = smp_processor_id();
+	if (debug_build)
+		p->page.pt_gp = rcu_seq_snap();
+	atomic64_dec(&pt.live);
+	atomic64_dec(&p->page.pt_mm->nr_tables);
+	raise(&pt.max_waiting, atomic64_inc_return(&pt.unhooked) + atomic64_read(&pt.waiting));
+}
+
+void ptdesc_set_flushed(struct ptdesc *p)
+{
+	ptdesc_move(p, PT_UNHOOKED, PT_FLUSHED, RULE_TABLE_FLUSH_FIRST);
+}
+
+void ptdesc_set_waiting(struct ptdesc *p)
+{
+	ptdesc_move(p, PT_FLUSHED, PT_WAITING, RULE_TABLE_FLUSH_FIRST);
+	atomic64_inc(&pt.waiting);
+	atomic64_dec(&pt.unhooked);
+}
+
+void ptdesc_free(struct ptdesc *p)
+{
+	bool waited = p->page.pt_state == PT_WAITING;
+
+	ptdesc_move(p, waited ? PT_WAITING : PT_FLUSHED, PT_FREE, RULE_TABLE_FLUSH_FIRST);
+	if (debug_build && p->page.pt_gp && !rcu_seq_done(p->page.pt_gp))
+		rule_broken(RULE_TABLE_GRACE_PERIOD,
+			    "table %#llx freed before the grace period after its unhooking ended",
+			    (unsigned long long)page_to_phys(&p->page));
+	atomic64_dec(waited ? &pt.waiting : &pt.unhooked);
+	raise(&pt.longest_wait, time_ns() - p->page.pt_unhooked_ns);
+	ptdesc_release(p);
+}
+
+void pt_get_stats(struct pt_stats *s)
+{
+	*s = (struct pt_stats){
+		.live = atomic64_read(&pt.live),
+		.unhooked = atomic64_read(&pt.unhooked),
+		.waiting = atomic64_read(&pt.waiting),
+		.allocated = atomic64_read(&pt.allocated),
+		.freed = atomic64_read(&pt.freed),
+		.max_waiting = READ_ONCE(pt.max_waiting),
+		.longest_wait_ns = READ_ONCE(pt.longest_wait),
+	};
+}
+
+void pt_reset_peaks(void)
+{
+	WRITE_ONCE(pt.max_waiting, 0);
+	WRITE_ONCE(pt.longest_wait, 0);
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Invalidation of user translations: who has to be told, and by which transport.
+ *
+ * Terms. The mm's mask holds the CPUs that may have translations of it. A maskable transport (IPIs) is
+ * held up by a target with interrupts off, an unmaskable one is not. Lazy: see mm/context.c.
+ * Why two transports. Only the maskable one also sends away walkers with interrupts off; systems that
+ * counted on that broke when their flushes stopped being IPIs. Running both shows what rests on what.
+ * Rules: T1 (the unmapper's half), T2, T4, F4. Locks: none; callers may sleep.
+ * See also: mm/context.c (the other half of T1), tests/test_tlb.c.
+ *
+ * The store buffering race of T1, and the barrier on each side that forbids it:
+ *
+ *   unmapper                               CPU that switches to the mm
+ *   clears the entry                       joins cpu_mask
+ *   full barrier (tlb_gen++)               full barrier (the RMW on cpu_mask)
+ *   reads cpu_mask: is it in?              loads the root, walks, reads the entry
+ *
+ * Either the unmapper sees it in the mask, or it sees the entry cleared.
+ */
+#include <cmdline.h>
+#include <errno.h>
+#include <irqflags.h>
+#include <mm.h>
+#include <percpu.h>
+#include <printk.h>
+#include <rules.h>
+#include <smp.h>
+#include <string.h>
+#include <thread.h>
+#include <tlb.h>
+
+enum tlb_mode tlb_mode;
+enum table_free_mode table_free_mode;
+static bool tlb_mode_given;
+
+static DEFINE_PER_CPU(struct tlb_stats, tlb_stats);
+/* Under preempt_disable(). */
+#define count(field, n) (this_cpu(tlb_stats).field += (n))
+
+static int parse_tlb(const char *value)
+{
+	if (strcmp(value, "ipi") == 0)
+		tlb_mode = TLB_IPI;
+	else if (strcmp(value, "unmaskable") == 0 || strcmp(value, arch.unmaskable.name) == 0)
+		tlb_mode = TLB_UNMASKABLE;
+	else
+		return -EINVAL;
+	tlb_mode_given = true;
+	return 0;
+}
+CMDLINE_OPTION(tlb, "tlb",
+	       "tlb=ipi|unmaskable  how other CPUs' TLBs are invalidated; unmaskable (also by its name: "
+	       "nmi, broadcast, sbi) is not held up by interrupts off",
+	       parse_tlb);
+
+static int parse_table_free(const char *value)
+{
+	if (strcmp(value, "rcu") == 0)
+		table_free_mode = TABLE_FREE_RCU;
+	else if (strcmp(value, "gather") == 0)
+		table_free_mode = TABLE_FREE_GATHER;
+	else
+		return -EINVAL;
+	return 0;
+}
+CMDLINE_OPTION(table_free, "table_free",
+	       "table_free=rcu|gather  when tables are freed: after a grace period, or with the gather's "
+	       "pages (maskable transport only)",
+	       parse_table_free);
+
+const char *tlb_transport_name(void)
+{
+	return tlb_mode == TLB_IPI ? "ipi" : arch.unmaskable.name;
+}
+
+bool tlb_transport_maskable(void)
+{
+	return tlb_mode == TLB_IPI;
+}
+
+void tlb_init(void)
+{
+	if (!tlb_mode_given)
+		tlb_mode = arch.default_unmaskable ? TLB_UNMASKABLE : TLB_IPI;
+	if (rule(GATHER_FREE_MASKABLE) && table_free_mode == TABLE_FREE_GATHER &&
+	    !tlb_transport_maskable())
+		boot_fail("table_free=gather cannot be had with tlb=%s: that flush does not wait for walkers "
+			  "with interrupts off, so they would be left in freed tables [F4]; use tlb=ipi",
+			  tlb_transport_name());
+}
+
+static void flush_ipi(void *arg)
+{
+	arch_tlb_flush_local(arg);
+}
+
+/* The CPUs of mask that need no interrupt now: lazy ones catch up in mm_leave_lazy(). */
+static cpumask_t lazy_cpus(const struct mm *mm, cpumask_t mask)
+{
+	cpumask_t lazy = 0;
+	unsigned int cpu;
+
+	for_each_cpu(cpu, mask)
+		if (mm_cpu_lazy(mm, cpu))
+			lazy |= cpumask_of(cpu);
+	return lazy;
+}
+
+static void flush_by_ipi(struct mm *mm, cpumask_t mask, struct arch_flush *f)
+{
+	cpumask_t me = cpumask_of(smp_processor_id());
+	cpumask_t others = mask & ~me;
+
+	/*
+	 * A lazy CPU makes no user access, so a stale leaf does no harm until it leaves lazy mode; but its
+	 * walker may read the tables of the loaded root at any time, so freed tables cannot wait [T2].
+	 */
+	if (!f->tables || !rule(LAZY_TABLES)) {
+		cpumask_t lazy = lazy_cpus(mm, others);
+
+		others &= ~lazy;
+		count(lazy_skipped, cpumask_weight(lazy));
+	}
+	if (mask & me)
+		arch_tlb_flush_local(f);
+	if (!others) {
+		count(local_only, 1);
+		return;
+	}
+	count(remote_ipi, 1);
+	count(targets, cpumask_weight(others));
+	smp_call_mask(others, flush_ipi, f, true);
+}
+
+static void flush_unmaskable(cpumask_t mask, struct arch_flush *f)
+{
+	cpumask_t others = mask & ~cpumask_of(smp_processor_id());
+
+	if (!mask) {
+		count(local_only, 1);
+		return;
+	}
+	if (others) {
+		count(remote_unmaskable, 1);
+		count(targets, cpumask_weight(others));
+	} else {
+		count(local_only, 1);
+	}
+	arch_tlb_flush_remote(mask, f);
+}
+
+static void flush(struct mm *mm, struct arch_flush *f)
+{
+	/* The caller waits for other CPUs: no spinlock held, interrupts on [T4]. */
+	if (rule(NO_WAIT_LOCKED))
+		might_sleep();
+	/*
+	 * Full barrier: orders the caller's clearing of entries before the loads of the tag, the mask and
+	 * the lazy marks. Pairs with join_mask() and mm_leave_lazy() in mm/context.c. [T1]
+	 */
+	atomic64_inc_return(&mm->tlb_gen);
+	preempt_disable(); /* the local flush must stay on the CPU that is taken out of the mask */
+	f->tag = mm_tag(mm);
+	cpumask_t mask = READ_ONCE(mm->cpu_mask);
+
+	if (f->tables)
+		count(flush_tables, 1);
+	if (tlb_mode == TLB_IPI)
+		flush_by_ipi(mm, mask, f);
+	else
+		flush_unmaskable(mask, f);
+	preempt_enable();
+}
+
+void tlb_flush_mm(struct mm *mm, bool tables)
+{
+	struct arch_flush f = { .start = 0, .end = ~0ULL, .tables = tables };
+
+	f.stride_shift = PAGE_SHIFT;
+	count(flush_mm, 1);
+	flush(mm, &f);
+}
+
+void tlb_flush_range(struct mm *mm, vaddr_t start, vaddr_t end, unsigned int level, bool tables)
+{
+	struct arch_flush f = { .start = start, .end = end, .tables = tables };
+
+	if ((end - start) >> pt_shift(level) > TLB_FLUSH_CEILING) {
+		tlb_flush_mm(mm, tables);
+		return;
+	}
+	f.stride_shift = pt_shift(level);
+	count(flush_range, 1);
+	flush(mm, &f);
+}
+
+void tlb_get_stats(struct tlb_stats *s)
+{
+	unsigned int cpu;
+
+	*s = (struct tlb_stats){ 0 };
+	for_each_possible_cpu(cpu) {
+		const u64 *from = (const u64 *)per_cpu_ptr(&tlb_stats, cpu);
+		u64 *to = (u64 *)s;
+
+		for (size_t i = 0; i < sizeof(*s) / sizeof(u64); i++)
+			to[i] += READ_ONCE(from[i]);
+	}
+	s->tag_rollovers = context_rollovers();
+}
+
+void tlb_print(void)
+{
+	struct tlb_stats s;
+
+	tlb_get_stats(&s);
+	print_line("transport %s (%s by interrupts off), tags of %u bits, tables freed by %s",
+		   tlb_transport_name(), tlb_transport_maskable() ? "held up" : "not held up",
+		   arch.tag_bits, table_free_mode == TABLE_FREE_RCU ? "rcu" : "gather");
+	print_line("flushes: of a range %llu, of an mm %llu; of these with walk caches %llu",
+		   (unsigned long long)s.flush_range, (unsigned long long)s.flush_mm,
+		   (unsigned long long)s.flush_tables);
+	print_line("told: only this CPU %llu, others by ipi %llu, others by %s %llu; CPUs told %llu",
+		   (unsigned long long)s.local_only, (unsigned long long)s.remote_ipi,
+		   arch.unmaskable.name, (unsigned long long)s.remote_unmaskable,
+		   (unsigned long long)s.targets);
+	print_line("lazy CPUs skipped %llu, tag roll-overs %llu", (unsigned long long)s.lazy_skipped,
+		   (unsigned long long)s.tag_rollovers);
+}

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""What `make test` runs: one table of configurations that must work, one of machines that must not.
+
+A configuration's fields, all but the name optional:
+  ports    on which ports (default: all)
+  build, rules, cpus, mem, gic, cpu, machine   as in `make run`
+  options  kernel options other than run=
+  tests    glob of the selftests to run ("" for none)
+  stress   seconds of the race (0 for none)
+  main     also run when T, CPUS or MEM ask for something of the user's own
+  expect   for one that must not boot: text of the one line in which the kernel must say why
+  tree     for the same: how the device tree is spoilt (test.py)
+"""
+ALL = ("x86_64", "arm64", "riscv64")
+DEVICE_TREE = ("arm64", "riscv64")
+BAD_BOOT = 2  # EXIT_BAD_BOOT in include/bug.h
+
+
+class Config:
+    def __init__(self, name, **fields):
+        self.name = name
+        self.ports = fields.pop("ports", ALL)
+        self.options = fields.pop("options", "")
+        self.tests = fields.pop("tests", "*")
+        self.stress = fields.pop("stress", 0)
+        self.main = fields.pop("main", False)
+        self.expect = fields.pop("expect", None)
+        self.tree = fields.pop("tree", None)
+        self.machine = fields  # what qemu.check() takes
+
+    def append(self):
+        """The kernel's command line."""
+        steps = []
+        if self.tests:
+            steps.append("test" if self.tests == "*" else f"test {self.tests}")
+        if self.stress:
+            steps.append(f"stress={self.stress}")
+        return f'{self.options} run="{";".join(steps + ["poweroff"])}"'.strip()
+
+
+CONFIGS = (
+    Config("unmaskable", options="tlb=unmaskable", stress=5, main=True),
+    Config("ipi", options="tlb=ipi", stress=5, main=True),
+    Config("1cpu-32M", cpus=1, mem="32M"),
+    Config("2cpus", cpus=2, stress=3),
+    Config("8cpus", cpus=8, stress=5),
+    Config("16cpus", cpus=16, tests="arch.*", stress=3),
+    Config("8G", mem="8G"),
+    Config("release", build="release", rules="fixed", stress=3),
+    Config("qemu64", ports=("x86_64",), cpu="qemu64"),
+    Config("gicv2", ports=("arm64",), gic=2),
+    Config("cortex-a57", ports=("arm64",), cpu="cortex-a57"),
+    Config("va39", ports=("arm64",), options="va_bits=39", stress=3),
+    Config("sv39", ports=("riscv64",), options="sv=39"),
+    Config("sv48", ports=("riscv64",), options="sv=48"),
+)
+
+BAD = (
+    Config("unknown-word", options="frobnicate=1", expect='unknown option "frobnicate"'),
+    Config("bad-value", options="tlb=7", expect='option tlb: the value "7" is not accepted'),
+    Config("bad-number", options="watchdog=12x",
+           expect='option watchdog: the value "12x" is not accepted'),
+    Config("little-memory", mem="8M", expect="too little memory"),
+    Config("no-nx", ports=("x86_64",), cpu="qemu64,-nx", expect="NX"),
+    Config("tree-magic", ports=DEVICE_TREE, tree="magic", expect="magic"),
+    Config("tree-cut", ports=DEVICE_TREE, tree="cut", expect="cut short"),
+    Config("tree-size", ports=DEVICE_TREE, tree="size", expect="cut short"),
+)

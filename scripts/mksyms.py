@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Turns `nm -n` output into an assembly file with the image's table of functions.
+
+The table stands at the end of the read-only data, behind all functions, so that the second link
+moves none of them: count (u64), then an offset from image_start (u32) and a name offset (u32) for
+each function in order of address, then the names.
+"""
+import sys
+
+
+def main():
+    syms = []
+    if sys.argv[1:] != ["empty"]:
+        for line in sys.stdin:
+            parts = line.split()
+            if len(parts) == 3 and parts[1] in "tTwW" and parts[2][0] not in ".$":
+                if not syms or syms[-1][0] != int(parts[0], 16):
+                    syms.append((int(parts[0], 16), parts[2]))
+    out = ['.section .symbols, "a"', ".balign 8", ".globl symbol_table", "symbol_table:",
+           f".8byte {len(syms)}"]
+    off = 0
+    for addr, name in syms:
+        out.append(f".4byte {addr & 0xFFFFFFFF:#x} - {0x80000000:#x}, {off}")
+        off += len(name) + 1
+    out += [f'.asciz "{name}"' for _, name in syms]
+    print("\n".join(out))
+
+
+main()

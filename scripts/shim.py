@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+"""Machines whose device tree is spoilt: a shim (tests/shim) stands where QEMU puts the kernel and
+hands the spoilt tree to the real image."""
+import struct
+import subprocess
+
+import qemu
+
+# Where the shim expects the image and the device tree.
+PLACES = {"arm64": (0x44000000, 0x47000000), "riscv64": (0x84000000, 0x87000000)}
+
+
+def spoil(tree, how):
+    """A device tree with a fault that its reader must notice."""
+    total, struct_at = struct.unpack_from(">II", tree, 4)
+    struct_size, = struct.unpack_from(">I", tree, 36)
+    middle = (struct_at + struct_size // 2) & ~3
+    if how == "magic":
+        return b"\xd0\x0d\xfe\xee" + tree[4:]
+    if how == "cut":
+        return tree[:middle]
+    if how == "size":
+        return tree[:4] + struct.pack(">I", middle) + tree[8:total]
+    raise ValueError(how)
+
+
+def command(w, how):
+    """QEMU's command line for the shim, the real image, and a spoilt copy of QEMU's device tree."""
+    out = qemu.output_dir(w)
+    good, bad = f"{out}/good.dtb", f"{out}/{how}.dtb"
+    words = qemu.command(w, kernel=f"{out}/shim.img")
+    dump = list(words)
+    dump[dump.index("-M") + 1] += f",dumpdtb={good}"
+    subprocess.run(dump, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL, timeout=60, check=True)
+    with open(good, "rb") as tree:
+        spoilt = spoil(tree.read(), how)
+    with open(bad, "wb") as tree:
+        tree.write(spoilt)
+    image_at, tree_at = PLACES[w["arch"]]
+    for path, at in ((f"{out}/grace.img", image_at), (bad, tree_at)):
+        words += ["-device", f"loader,file={path},addr={at:#x},force-raw=on"]
+    return words

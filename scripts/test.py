@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""make test: runs the configurations of configs.py, one QEMU after the other, and judges them.
+
+    test.py PORT...     with T, CONFIG, STRESS, CPUS, MEM, QEMU, DRY, V of `make help` from make
+"""
+import fnmatch
+import os
+import subprocess
+import sys
+import time
+import unittest
+
+import configs
+import guest
+import judge
+import qemu
+import report
+import shim
+
+LOGS = "build/logs"
+TIME_LIMIT = 120  # seconds for one run, besides its race
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def asked(name):
+    return os.environ.get(name, "")
+
+
+# ---- What to run ---------------------------------------------------------------------------------
+
+def selection(arch):
+    """The configurations to run on a port, changed as the user asked."""
+    own = asked("T") or asked("CPUS") or asked("MEM")
+    chosen = [c for c in configs.CONFIGS + (() if own else configs.BAD) if arch in c.ports]
+    if asked("CONFIG"):
+        chosen = [c for c in chosen if fnmatch.fnmatch(c.name, asked("CONFIG"))]
+    elif own:
+        chosen = [c for c in chosen if c.main]
+    for config in chosen:
+        if asked("T"):
+            config.tests, config.stress = asked("T"), 0
+        if asked("STRESS") and config.stress:
+            config.stress = seconds(asked("STRESS"))
+        for name in ("cpus", "mem"):
+            if asked(name.upper()):
+                config.machine[name] = asked(name.upper())
+    return chosen
+
+
+def seconds(text):
+    if not text.isdecimal() or not 1 <= int(text) <= 86400:
+        raise qemu.BadRequest(f"STRESS={text}: accepted is a number of seconds, 1 to 86400")
+    return int(text)
+
+
+def request(arch, config, **more):
+    settings = {"cpus": 4, "mem": "256M", "arch": arch, "accel": "tcg", "append": config.append(),
+                "build": asked("BUILD"), "rules": asked("RULES"), "gic": "", "cpu": "",
+                "machine": ""}
+    settings.update(config.machine)
+    settings.update(more)
+    return qemu.check(qemu.from_environment(**settings))
+
+
+# ---- Building ------------------------------------------------------------------------------------
+
+def build(w):
+    """Runs make for one port and build; returns None or what it printed when it failed."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE") and k != "MFLAGS"}
+    words = ["make", "-s", f"-j{os.cpu_count() or 1}", "all", f"ARCH={w['arch']}",
+             f"BUILD={w['build']}", f"RULES={w['rules']}"]
+    if asked("V"):
+        say(qemu.show(words))
+    start = time.monotonic()
+    done = subprocess.run(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors="replace", check=False)
+    if done.returncode:
+        return done.stdout
+    image = next((l.split(": ")[1] for l in done.stdout.splitlines() if "IMAGE" in l), "up to date")
+    say(f"built {qemu.output_dir(w)} in {time.monotonic() - start:.1f} s: {image.strip()}")
+    return None
+
+
+class Builder:
+    """Builds each output directory once."""
+
+    def __init__(self):
+        self.done = {}
+
+    def failure(self, w):
+        key = qemu.output_dir(w)
+        if key in self.done:
+            return self.done[key] and "said above"
+        self.done[key] = build(w)
+        return self.done[key]
+
+
+# ---- Running -------------------------------------------------------------------------------------
+
+def command_for(w, config):
+    return shim.command(w, config.tree) if config.tree else qemu.command(w)
+
+
+def run_one(arch, config, builder):
+    """Builds if need be, runs one configuration, and returns its row."""
+    row = report.Row(arch, config.name)
+    w = request(arch, config)
+    row.log = f"{LOGS}/{arch}-{config.name}.log"
+    failure = builder.failure(w)
+    if failure is not None:
+        row.add("build", "failed", f"{qemu.output_dir(w)} does not build\n{failure}")
+        return row
+    words = command_for(w, config)
+    if asked("V"):
+        say(qemu.show(words))
+    outcome = guest.Guest(words, int(w["cpus"]), row.log, TIME_LIMIT + config.stress).run()
+    row.seconds, row.first_test = outcome.seconds, outcome.first_test
+    symbols = guest.load_symbols(f"{qemu.output_dir(w)}/grace.nm")
+    (judge.judge_bad if config.expect else judge.judge)(row, arch, config, outcome, symbols)
+    return row
+
+
+def host_row():
+    """The tests of the scripts themselves."""
+    row = report.Row("host", "scripts")
+    start = time.monotonic()
+    suite = unittest.defaultTestLoader.loadTestsFromName("selftest")
+    result = unittest.TestResult()
+    suite.run(result)
+    for test, text in result.failures + result.errors:
+        row.add(test.id(), "failed", text)
+    for test, text in result.skipped:
+        row.add(test.id(), "skipped", text)
+    passed = result.testsRun - len(row.cases)
+    for i in range(passed):
+        row.add(f"selftest passed {i + 1}", "passed")
+    row.seconds = time.monotonic() - start
+    return row
+
+
+def announce(row):
+    """The line of progress of one run, and what failed in it."""
+    verdict = "FAILED" if row.failed() else "ok"
+    race = f"  race {row.race}" if row.race else ""
+    say(f"{row.port:8} {row.name:14} {verdict:6} {row.count('passed'):4} passed"
+        f"{race}  {row.seconds:.1f} s")
+    for case in row.failed():
+        first, *more = case.text.split("\n")
+        say(f"    {case.name}: {first}")
+        for line in more[:40]:
+            say(f"      {line}")
+    if row.failed() and row.log:
+        say(f"    log: {row.log}")
+
+
+def main():
+    ports = sys.argv[1:] or list(qemu.PORTS)
+    builder, rows = Builder(), []
+    try:
+        chosen = {arch: selection(arch) for arch in ports}
+        for arch, wanted in chosen.items():
+            for config in wanted:
+                request(arch, config)
+        if asked("DRY"):
+            for arch, wanted in chosen.items():
+                for config in wanted:
+                    say(qemu.show(qemu.command(request(arch, config))))
+            return 0
+    except qemu.BadRequest as error:
+        print(f"make: {error}", file=sys.stderr)
+        return qemu.STATUS_USAGE
+    if not any(chosen.values()):
+        print(f"make: CONFIG={asked('CONFIG')}: no configuration has this name; there are "
+              + ", ".join(c.name for c in configs.CONFIGS + configs.BAD), file=sys.stderr)
+        return qemu.STATUS_USAGE
+    rows.append(host_row())
+    announce(rows[0])
+    for arch, wanted in chosen.items():
+        for config in wanted:
+            rows.append(run_one(arch, config, builder))
+            announce(rows[-1])
+    say("\n" + report.table(rows) + "\n")
+    report.junit(rows, "build/junit.xml")
+    passed, failed, skipped = report.totals(rows)
+    say(f"logs: {LOGS}, JUnit: build/junit.xml")
+    say(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

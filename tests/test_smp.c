@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Cross-CPU calls: to one CPU, to a mask, to all, waiting and not waiting.
+ */
+#include "testlib.h"
+
+#include <irqflags.h>
+#include <percpu.h>
+#include <smp.h>
+
+static cpumask_t called;
+static u64 calls, wrong_context;
+
+static void note_call(void *arg)
+{
+	fetch_or(&called, cpumask_of(smp_processor_id()));
+	fetch_add(&calls, 1);
+	if (arch_irqs_enabled())
+		fetch_add(&wrong_context, 1);
+	if (arg)
+		fetch_add((u64 *)arg, 1);
+}
+
+static void reset(void)
+{
+	called = 0;
+	calls = 0;
+	wrong_context = 0;
+}
+
+TEST(smp, call_single_waits)
+{
+	unsigned int cpu;
+
+	for_each_online_cpu(cpu) {
+		u64 here = 0;
+
+		reset();
+		smp_call(cpu, note_call, &here, true);
+		EXPECT_EQ(called, cpumask_of(cpu));
+		EXPECT_EQ(calls, 1);
+		EXPECT_EQ(here, 1);
+		EXPECT_EQ(wrong_context, 0);
+	}
+}
+
+TEST(smp, call_mask_waits)
+{
+	cpumask_t masks[] = { 0, cpumask_of(test_cpu(0)), cpu_online_mask,
+			      cpu_online_mask & 0x5555555555555555ULL,
+			      cpu_online_mask & 0xaaaaaaaaaaaaaaaaULL };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(masks); i++) {
+		reset();
+		smp_call_mask(masks[i], note_call, NULL, true);
+		EXPECT_EQ(called, masks[i]);
+		EXPECT_EQ(calls, cpumask_weight(masks[i]));
+		EXPECT_EQ(wrong_context, 0);
+	}
+}
+
+TEST(smp, call_mask_ignores_cpus_that_are_not_online)
+{
+	reset();
+	smp_call_mask(~0ULL, note_call, NULL, true);
+	EXPECT_EQ(called, cpu_online_mask);
+}
+
+TEST(smp, call_all_waits)
+{
+	for (unsigned int i = 0; i < 20; i++) {
+		reset();
+		smp_call_all(note_call, NULL, true);
+		EXPECT_EQ(called, cpu_online_mask);
+		EXPECT_EQ(calls, cpumask_weight(cpu_online_mask));
+	}
+}
+
+TEST(smp, call_without_waiting_arrives)
+{
+	static u64 arg;
+
+	arg = 0;
+	reset();
+	for (unsigned int i = 0; i < 50; i++)
+		smp_call_all(note_call, &arg, false);
+	EXPECT(WAIT_UNTIL(READ_ONCE(arg) == 50 * cpumask_weight(cpu_online_mask)));
+	EXPECT_EQ(wrong_context, 0);
+}
+
+/* A CPU that has interrupts off holds the caller up if it waits, and only then. */
+TEST(smp, waiting_call_waits_for_irqs)
+{
+	struct holder h;
+
+	if (!test_needs_cpus(2) ||
+	    !hold_start_for(&h, test_cpu(1), HOLD_IRQS, NULL, TEST_WATCH))
+		return;
+	reset();
+	smp_call(h.cpu, note_call, NULL, true);
+	EXPECT(READ_ONCE(h.leaving)); /* it had to turn them on before */
+	EXPECT_EQ(calls, 1);
+	hold_end(&h);
+}
+
+TEST(smp, call_without_waiting_does_not_wait)
+{
+	struct holder h;
+
+	if (!test_needs_cpus(2) || !hold_start(&h, test_cpu(1), HOLD_IRQS, NULL))
+		return;
+	reset();
+	smp_call(h.cpu, note_call, NULL, false); /* returns, or the test hangs */
+	EXPECT_EQ(READ_ONCE(calls), 0);
+	hold_end(&h);
+	EXPECT(WAIT_UNTIL(READ_ONCE(calls) == 1));
+}
+
+/* What is stored before the call is seen by fn, and what fn stores is seen after a waiting call. */
+static struct {
+	u64 request, answer;
+} exchange;
+
+static void answer(void *unused)
+{
+	exchange.answer = exchange.request * 3;
+}
+
+TEST(smp, call_orders_memory)
+{
+	unsigned int cpu;
+
+	for (u64 i = 1; i < 200; i++) {
+		for_each_online_cpu(cpu) {
+			exchange.request = i;
+			exchange.answer = 0;
+			smp_call(cpu, answer, NULL, true);
+			if (!EXPECT_EQ(exchange.answer, i * 3))
+				return;
+		}
+	}
+}
+
+/* Every CPU calls every other at once: waiting calls take the others' calls meanwhile. */
+static void call_everybody(void *unused)
+{
+	for (unsigned int i = 0; i < 100; i++) {
+		smp_call_all(note_call, NULL, true);
+		smp_call(test_cpu(i % cpumask_weight(cpu_online_mask)), note_call, NULL, i % 2);
+	}
+}
+
+TEST(smp, calls_from_all_to_all)
+{
+	u64 n = cpumask_weight(cpu_online_mask);
+
+	reset();
+	test_run_on_each(call_everybody, NULL);
+	EXPECT(WAIT_UNTIL(READ_ONCE(calls) == n * (100 * n + 100)));
+	EXPECT_EQ(wrong_context, 0);
+}
+
+/* Calls without waiting may be sent with interrupts off, to each other. */
+static void call_with_irqs_off(void *unused)
+{
+	for (unsigned int i = 0; i < 100; i++) {
+		bool on = local_irq_save();
+
+		smp_call_all(note_call, NULL, false);
+		local_irq_restore(on);
+	}
+}
+
+TEST(smp, calls_with_irqs_off)
+{
+	u64 n = cpumask_weight(cpu_online_mask);
+
+	reset();
+	test_run_on_each(call_with_irqs_off, NULL);
+	EXPECT(WAIT_UNTIL(READ_ONCE(calls) == n * n * 100));
+}
+
+TEST(smp, ipis_are_counted)
+{
+	if (!test_needs_cpus(2))
+		return;
+	u64 sent = smp_ipis_sent(test_cpu(0)), taken = smp_ipis_taken(test_cpu(1));
+
+	smp_call(test_cpu(1), note_call, NULL, true);
+	EXPECT(smp_ipis_sent(test_cpu(0)) > sent);
+	EXPECT(smp_ipis_taken(test_cpu(1)) > taken);
+}
+
+TEST(smp, resched_ipi_reaches_a_busy_cpu)
+{
+	struct holder h;
+
+	if (!test_needs_cpus(2) || !hold_start(&h, test_cpu(1), HOLD_NOTHING, NULL))
+		return;
+	u64 taken = smp_ipis_taken(h.cpu);
+
+	sched_kick(h.cpu);
+	EXPECT(WAIT_UNTIL(smp_ipis_taken(h.cpu) > taken));
+	hold_end(&h);
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The watchdog's three reports, each made to happen with a short limit and read back with the backtrace
+ * of the CPU in question.
+ */
+#include "testlib.h"
+
+#include <irqflags.h>
+#include <rcu.h>
+#include <watchdog.h>
+
+#define LIMIT (200 * NSEC_PER_MSEC)
+
+static u64 old_limit;
+
+static void expect_reports(void)
+{
+	watchdog_expected++;
+	old_limit = watchdog_ns;
+	WRITE_ONCE(watchdog_ns, LIMIT);
+}
+
+static void expect_none(void)
+{
+	WRITE_ONCE(watchdog_ns, old_limit);
+	watchdog_expected--;
+}
+
+static void say_if_missing(const char *said, const char *what)
+{
+	if (!EXPECT(test_strstr(said, what) != NULL))
+		test_note("no \"%s\" in the report: %s", what, said);
+}
+
+/*
+ * With an NMI the report shows the CPU where it is; without, where it turned interrupts off. Either way
+ * it names the thread's function.
+ */
+TEST(watchdog, reports_irqs_off)
+{
+	unsigned int before = watchdog_irqs_off;
+	struct holder h;
+
+	if (!test_needs_cpus(2) || !hold_start(&h, test_cpu(1), HOLD_IRQS, NULL))
+		return;
+	expect_reports();
+	bool captured = capture_start();
+	bool seen = SPIN_UNTIL(READ_ONCE(watchdog_irqs_off) > before); /* ticks, and so looks */
+	const char *said = captured ? capture_stop() : "";
+
+	expect_none();
+	hold_end(&h);
+	EXPECT(seen);
+	say_if_missing(said, "interrupts off");
+	say_if_missing(said, "hold_");
+	if (captured)
+		capture_free();
+}
+
+/* Once per event: the same CPU, still stuck, is not reported again. */
+TEST(watchdog, reports_once_per_event)
+{
+	unsigned int before = watchdog_irqs_off;
+	struct holder h;
+
+	if (!test_needs_cpus(2) || !hold_start(&h, test_cpu(1), HOLD_IRQS, NULL))
+		return;
+	expect_reports();
+	bool captured = capture_start(); /* to keep it quiet */
+
+	bool seen = SPIN_UNTIL(READ_ONCE(watchdog_irqs_off) > before);
+	u64 end = time_ns() + 2 * LIMIT;
+
+	while (time_ns() < end)
+		cpu_relax();
+	unsigned int reports = watchdog_irqs_off - before;
+
+	if (captured)
+		capture_stop();
+	expect_none();
+	hold_end(&h);
+	EXPECT(seen);
+	EXPECT_EQ(reports, 1);
+	if (captured)
+		capture_free();
+}
+
+static void do_nothing(void *unused)
+{
+}
+
+static __noinline bool keep_the_cpu(unsigned int *reports, unsigned int before)
+{
+	bool seen;
+
+	preempt_disable();
+	seen = SPIN_UNTIL(READ_ONCE(*reports) > before);
+	preempt_enable();
+	return seen;
+}
+
+/* This very thread keeps the CPU from one that waits for it. Works with one CPU. */
+TEST(watchdog, reports_a_thread_that_never_yields)
+{
+	unsigned int before = watchdog_no_yield;
+
+	thread_set_allowed(current, cpumask_of(test_cpu(0)));
+	struct thread *t = thread_create(do_nothing, NULL, cpumask_of(test_cpu(0)), "test");
+
+	ASSERT(t != NULL);
+	expect_reports();
+	bool captured = capture_start();
+
+	preempt_disable();
+	thread_wake(t);
+	bool seen = keep_the_cpu(&watchdog_no_yield, before);
+
+	preempt_enable();
+	const char *said = captured ? capture_stop() : "";
+
+	expect_none();
+	EXPECT(seen);
+	say_if_missing(said, "does not yield");
+	say_if_missing(said, "keep_the_cpu");
+	if (captured)
+		capture_free();
+	thread_join(t);
+}
+
+static void note_callback(struct rcu_head *head)
+{
+}
+
+TEST(watchdog, reports_a_stalled_grace_period)
+{
+	static struct rcu_head head;
+	unsigned int before = watchdog_rcu_stall;
+	struct holder h;
+
+	if (!test_needs_cpus(2) || !hold_start(&h, test_cpu(1), HOLD_PREEMPT, NULL))
+		return;
+	expect_reports();
+	bool captured = capture_start();
+
+	call_rcu(&head, note_callback);
+	bool seen = SPIN_UNTIL(READ_ONCE(watchdog_rcu_stall) > before);
+	const char *said = captured ? capture_stop() : "";
+
+	expect_none();
+	hold_end(&h);
+	rcu_barrier();
+	EXPECT(seen);
+	say_if_missing(said, "stall");
+	say_if_missing(said, "hold_");
+	if (captured)
+		capture_free();
+}
+
+/* A CPU that only sleeps is not taken for a stuck one, nor a thread that works and can be preempted. */
+TEST(watchdog, quiet_about_idle_and_busy_cpus)
+{
+	unsigned int before = watchdog_irqs_off + watchdog_no_yield + watchdog_rcu_stall;
+	struct holder h;
+
+	if (!test_needs_cpus(3) || !hold_start(&h, test_cpu(1), HOLD_NOTHING, NULL))
+		return;
+	watchdog_expected++;
+	old_limit = watchdog_ns;
+	WRITE_ONCE(watchdog_ns, 500 * NSEC_PER_MSEC);
+	u64 end = time_ns() + 800 * NSEC_PER_MSEC;
+
+	while (time_ns() < end)
+		cpu_relax();
+	expect_none();
+	hold_end(&h);
+	EXPECT_EQ(watchdog_irqs_off + watchdog_no_yield + watchdog_rcu_stall, before);
+}
