@@ -60,7 +60,7 @@ LDFLAGS := -nostdlib -static -no-pie \
 	-Wl,--build-id=none,-z,max-page-size=0x1000,-z,noexecstack,--no-warn-rwx-segments
 
 SRC := $(sort $(wildcard arch/$(ARCH)/*.c arch/$(ARCH)/*.S kernel/*.c mm/*.c tests/*.c)) \
-	$(addprefix drivers/,$(DRIVERS))
+	$(addprefix drivers/,$(DRIVERS)) $(addprefix tests/,$(TESTS))
 OBJ := $(SRC:%=$(O)/%.o)
 SHIM := $(patsubst tests/shim/%.S,$(O)/shim.img,$(wildcard tests/shim/$(ARCH).S))
 OUTPUTS := $(O)/grace.elf $(O)/grace.img

@@ -27,13 +27,23 @@
 #define FDT_MAX_OFFSET 0x7fffffffu /* a node is an offset in an int */
 
 /* Header words. */
-enum { H_MAGIC, H_SIZE, H_STRUCT, H_STRINGS, H_RSVMAP, H_VERSION, H_COMPATIBLE, H_BOOT_CPU,
-       H_STRINGS_SIZE, H_STRUCT_SIZE };
+enum {
+	H_MAGIC,
+	H_SIZE,
+	H_STRUCT,
+	H_STRINGS,
+	H_RSVMAP,
+	H_VERSION,
+	H_COMPATIBLE,
+	H_BOOT_CPU,
+	H_STRINGS_SIZE,
+	H_STRUCT_SIZE
+};
 
 /* One token of the structure block with what belongs to it. */
 struct item {
 	u32 tag;
-	u32 next; /* offset of the token behind it */
+	u32 next;	  /* offset of the token behind it */
 	const char *name; /* FDT_BEGIN_NODE: the node's; FDT_PROP: the property's */
 	const u8 *value;
 	u32 len;
@@ -69,7 +79,8 @@ static bool item_read_prop(const struct fdt *f, const u8 *s, u64 at, struct item
 		return false;
 	it->len = fdt_cell(s + at, 0);
 	name = fdt_cell(s + at, 1);
-	/* fdt_open() saw that the strings block ends with 0, so any name inside it ends inside it. */
+	/* fdt_open() saw that the strings block ends with 0, so any name inside it ends inside it.
+	 */
 	if (at + 8 + it->len > f->struct_size || name >= f->strings_size)
 		return false;
 	it->value = s + at + 8;
@@ -79,8 +90,8 @@ static bool item_read_prop(const struct fdt *f, const u8 *s, u64 at, struct item
 }
 
 /*
- * Reads the token at pos and finds the next one. False if the token is unknown or does not fit. pos is
- * always a multiple of 4; it->next may be past the end, which the next call finds.
+ * Reads the token at pos and finds the next one. False if the token is unknown or does not fit. pos
+ * is always a multiple of 4; it->next may be past the end, which the next call finds.
  */
 static bool item_read(const struct fdt *f, u32 pos, struct item *it)
 {
@@ -142,10 +153,10 @@ static const char *check_header(struct fdt *f, const u8 *b, size_t max)
 {
 	u32 version;
 
+	if (max >= 4 && fdt_cell(b, H_MAGIC) != FDT_MAGIC)
+		return "bad magic";
 	if (max < FDT_HEADER_SIZE_V16)
 		return "cut short";
-	if (fdt_cell(b, H_MAGIC) != FDT_MAGIC)
-		return "bad magic";
 	f->size = fdt_cell(b, H_SIZE);
 	version = fdt_cell(b, H_VERSION);
 	if (version < 16 || fdt_cell(b, H_COMPATIBLE) > 17)
@@ -158,10 +169,10 @@ static const char *check_header(struct fdt *f, const u8 *b, size_t max)
 	f->rsvmap_off = fdt_cell(b, H_RSVMAP);
 	f->strings_size = fdt_cell(b, H_STRINGS_SIZE);
 	if (f->struct_off > f->size || f->strings_off > f->size || f->rsvmap_off > f->size)
-		return "a block outside the blob";
+		return "cut short, or a block lies outside it";
 	f->struct_size = version >= 17 ? fdt_cell(b, H_STRUCT_SIZE) : f->size - f->struct_off;
 	if (f->struct_size > f->size - f->struct_off || f->strings_size > f->size - f->strings_off)
-		return "a block outside the blob";
+		return "cut short, or a block lies outside it";
 	if (f->struct_off % 4 != 0)
 		return "structure block not aligned";
 	if (f->strings_size > 0 && b[f->strings_off + f->strings_size - 1] != 0)
@@ -251,7 +262,8 @@ int fdt_next_sibling(const struct fdt *f, int node)
 	return -ENOENT;
 }
 
-/* Does the node's name match the first n characters of path? Without @ there, with any unit address. */
+/* Does the node's name match the first n characters of path? Without @ there, with any unit
+ * address. */
 static bool name_matches(const char *name, const char *path, size_t n)
 {
 	size_t i;
@@ -466,8 +478,8 @@ static bool read_cells(const struct fdt *f, int node, struct cells *c)
 }
 
 /*
- * Translates *addr from the bus that node makes to the bus that node is on, by its "ranges". False if
- * node says nothing of the kind: its children are not memory-mapped.
+ * Translates *addr from the bus that node makes to the bus that node is on, by its "ranges". False
+ * if node says nothing of the kind: its children are not memory-mapped.
  */
 static bool translate_up(const struct fdt *f, int parent, int node, u64 *addr)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * GICv3: a distributor for shared interrupts, a redistributor for each CPU's private ones, and system
- * registers as the CPU interface (IHI 0069).
+ * GICv3: a distributor for shared interrupts, a redistributor for each CPU's private ones, and
+ * system registers as the CPU interface (IHI 0069).
  *
  * CPUs are named by affinity, as in MPIDR. Interrupts are non-secure group 1.
  * Locks and contexts: interrupts off; a redistributor is touched by its own CPU only.
@@ -171,8 +171,8 @@ static u32 v3_ack(void)
 	u32 ack = (u32)read_sysreg(icc_iar1_el1);
 
 	/*
-	 * The acknowledge takes effect (IHI 0069, "Observability"), and what the handler reads comes
-	 * after it. Pairs with the DSB in v3_send_sgi().
+	 * The acknowledge takes effect (IHI 0069, "Observability"), and what the handler reads
+	 * comes after it. Pairs with the DSB in v3_send_sgi().
 	 */
 	dsb(sy);
 	return ack;

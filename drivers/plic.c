@@ -112,8 +112,9 @@ void plic_interrupt(void)
 		else
 			spurious_interrupt(line);
 		/*
-		 * Orders what the handler did to its device before the completion: else the line, still
-		 * raised, would be taken again for nothing. Pairs with the PLIC's own sampling.
+		 * Orders what the handler did to its device before the completion: else the line,
+		 * still raised, would be taken again for nothing. Pairs with the PLIC's own
+		 * sampling.
 		 */
 		arch_io_mb();
 		*reg(CLAIM(context)) = line;

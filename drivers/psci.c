@@ -39,7 +39,7 @@ static s64 psci_call(u64 function, u64 a, u64 b, u64 c)
 	return (s64)x0;
 }
 
-static enum conduit find_conduit(const struct fdt *f, bool entered_el2)
+static enum conduit find_conduit(const struct fdt *f)
 {
 	static const char *const versions[] = { "arm,psci-1.0", "arm,psci-0.2" };
 
@@ -49,17 +49,17 @@ static enum conduit find_conduit(const struct fdt *f, bool entered_el2)
 
 		if (method && strcmp(method, "smc") == 0)
 			return CONDUIT_SMC;
-		if (method && strcmp(method, "hvc") == 0 && !entered_el2)
+		if (method && strcmp(method, "hvc") == 0 && !boot_entered_el2)
 			return CONDUIT_HVC;
 	}
 	return CONDUIT_NONE;
 }
 
-void psci_init(const struct fdt *f, bool entered_el2)
+void psci_init(const struct fdt *f)
 {
 	u64 version;
 
-	conduit = find_conduit(f, entered_el2);
+	conduit = find_conduit(f);
 	if (!psci_present()) {
 		features_add("no-psci");
 		return;
@@ -96,8 +96,17 @@ int psci_cpu_on(u64 mpidr, phys_t entry, u64 arg)
 	}
 }
 
+/*
+ * A machine whose device tree cannot be read is ended too: by trial. HVC is not tried where the
+ * kernel itself left the level above empty.
+ */
 void psci_system_off(void)
 {
-	if (psci_present())
+	if (psci_present()) {
 		psci_call(PSCI_SYSTEM_OFF, 0, 0, 0);
+		return;
+	}
+	if (!boot_entered_el2)
+		probe_hvc(PSCI_SYSTEM_OFF);
+	probe_smc(PSCI_SYSTEM_OFF);
 }

@@ -23,8 +23,8 @@ enum { REG_DATA = 0, REG_IER = 1, REG_FCR = 2, REG_LCR = 3, REG_MCR = 4, REG_LSR
 #define LSR_THR_EMPTY 0x20
 
 /*
- * How often putc looks for room. At 9600 baud a character takes 1 ms, at most some 1e5 reads; a UART
- * that never has room is not there, and then the message is lost rather than the machine.
+ * How often putc looks for room. At 9600 baud a character takes 1 ms, at most some 1e5 reads; a
+ * UART that never has room is not there, and then the message is lost rather than the machine.
  */
 #define PUTC_PATIENCE 1000000u
 

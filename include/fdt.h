@@ -28,7 +28,7 @@ const char *fdt_name(const struct fdt *f, int node);
 int fdt_path(const struct fdt *f, const char *path);
 /* The next node after prev (-1: from the start) whose "compatible" has the string; whole tree. */
 int fdt_next_compatible(const struct fdt *f, int prev, const char *compatible);
-bool fdt_compatible(const struct fdt *f, int node, const char *compatible);
+bool fdt_compatible(const struct fdt *f, int node, const char *compatible); /* this node alone */
 int fdt_parent(const struct fdt *f, int node);
 int fdt_by_phandle(const struct fdt *f, u32 phandle);
 

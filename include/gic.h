@@ -2,7 +2,8 @@
 /*
  * Arm Generic Interrupt Controller, versions 2 (IHI 0048) and 3 (IHI 0069).
  *
- * Interrupts are named by INTID: 0 to 15 software-generated, 16 to 31 private to each CPU, 32 up shared.
+ * Interrupts are named by INTID: 0 to 15 software-generated, 16 to 31 private to each CPU, 32 up
+ * shared.
  */
 #ifndef GRACE_GIC_H
 #define GRACE_GIC_H
@@ -68,7 +69,8 @@ volatile void *gic_map(const struct fdt *f, int node, unsigned int n, u64 *size)
 #define GIC_PRIORITY_MASK 0xf0
 
 /*
- * All shared interrupts off, of one priority, level-triggered, and of the groups given (a bit each).
+ * All shared interrupts off, of one priority, level-triggered, and of the groups given (a bit
+ * each).
  */
 void gic_dist_quiet(volatile void *dist, u32 groups);
 

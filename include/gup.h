@@ -30,6 +30,9 @@ void unpin_user_page(struct page *page);
 /* Windows of the walk that tests may stretch, in loops of cpu_relax(); 0: none. Debug builds. */
 extern unsigned int gup_delay_table; /* between loading an upper entry and following it */
 extern unsigned int gup_delay_ref;   /* between loading the leaf and taking the reference */
+/* While set, each walk waits in that last window; gup_held: the CPUs that do so now. Debug builds. */
+extern bool gup_hold;
+extern cpumask_t gup_held;
 
 /* True if some CPU is inside gup_fast()'s walk of mm now. A hint, for statistics. Debug builds. */
 bool gup_walker_inside(const struct mm *mm);

@@ -19,14 +19,15 @@ extern phys_t kernel_root;
 void kmap_init(void);
 
 /*
- * Maps size bytes of device registers (PA_DEVICE). NULL without space. Thread context or boot;
- * before kmap_init() it works through the port's early map: see arch_start(). Never unmapped.
+ * Maps size bytes of device registers (PA_DEVICE). NULL without space, and for memory. Thread
+ * context or boot; before kmap_init() it works through the port's early map: see arch_start().
+ * Never unmapped.
  */
 void *ioremap(phys_t pa, size_t size);
 
 /*
- * A stack of STACK_SIZE with an unmapped guard under it, or 0 without memory. Thread context or
- * boot.
+ * A stack of STACK_SIZE with an unmapped guard under it, or 0 without memory. Thread context,
+ * preemptible, or boot.
  */
 vaddr_t stack_alloc(void);
 /*

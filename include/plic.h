@@ -9,8 +9,9 @@
 #include <layout.h>
 
 /*
- * Finds it and maps it. intc: the phandle of each CPU's own interrupt controller, by which the PLIC's
- * node names the CPUs. Boot CPU. -ENODEV without a PLIC that can be used; the others do nothing then.
+ * Finds it and maps it. intc: the phandle of each CPU's own interrupt controller, by which the
+ * PLIC's node names the CPUs. Boot CPU. -ENODEV without a PLIC that can be used; the others do
+ * nothing then.
  */
 int plic_init(const struct fdt *f, const u32 *intc, unsigned int nr_cpus);
 /* Lets this CPU take what is routed to it. irqs off. */

@@ -8,18 +8,15 @@
 #include <fdt.h>
 #include <types.h>
 
-/*
- * Looks for PSCI 0.2 or later in the device tree. entered_el2: the kernel came from EL2, so that HVC
- * would reach nobody and only SMC counts. Boot CPU, once.
- */
-void psci_init(const struct fdt *f, bool entered_el2);
+/* Looks for PSCI 0.2 or later in the device tree. Boot CPU, once. */
+void psci_init(const struct fdt *f);
 bool psci_present(void);
 /*
  * Starts the CPU of that MPIDR affinity at a physical address, MMU off, with arg in x0. 0, or -EINVAL,
  * -EEXIST (on already), -EPERM, -ENODEV, -EIO. Thread context.
  */
 int psci_cpu_on(u64 mpidr, phys_t entry, u64 arg);
-/* Returns only if there is no PSCI or it refuses. Any context. */
+/* Returns only if there is no PSCI or it refuses. Any context, before psci_init() too. */
 void psci_system_off(void);
 
 #endif

@@ -20,7 +20,7 @@ struct test {
 
 #define TEST(suite_, name_)                                                                        \
 	static void test_##suite_##_##name_(void);                                                 \
-	static const struct test __used __section(".tests") __aligned(8)                           \
+	static const struct test __used __section(".tests") __aligned(8) __no_reorder              \
 		test_entry_##suite_##_##name_ = { #suite_, #name_, test_##suite_##_##name_ };      \
 	static void test_##suite_##_##name_(void)
 

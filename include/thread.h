@@ -156,6 +156,8 @@ void sched_tick(struct trap_frame *tf); /* from the timer interrupt */
 void sched_kick(unsigned int cpu);
 /* True if cpu runs its idle thread now. A hint. */
 bool sched_cpu_idle(unsigned int cpu);
+/* True if cpu waits for an interrupt in its idle loop and is in none: it can take them. A hint. */
+bool sched_cpu_waiting(unsigned int cpu);
 struct thread *sched_cpu_current(unsigned int cpu);
 /* Called first by a new thread, with irqs off; the port's context starts here. */
 __noreturn void thread_start(struct thread *prev);

@@ -42,10 +42,20 @@ static void wait_for_interrupt(void)
 	tick_idle_enter();
 	rcu_idle_enter();
 	if (!READ_ONCE(current->need_resched)) {
+		WRITE_ONCE(this_rq()->waiting, true);
 		arch_cpu_idle();
 		local_irq_disable();
+		WRITE_ONCE(this_rq()->waiting, false);
 	}
 	rcu_idle_exit();
+}
+
+bool sched_cpu_waiting(unsigned int cpu)
+{
+	const struct runqueue *rq = cpu_rq(cpu);
+
+	/* WHY SAFE: idle threads are never freed. */
+	return READ_ONCE(rq->waiting) && READ_ONCE(rq->idle->preempt_count) < HARDIRQ_ONE;
 }
 
 __noreturn void sched_idle_loop(void)

@@ -165,10 +165,14 @@ static void test_thread(void *arg)
 
 static __noreturn void timed_out(unsigned int nr, const struct test *t, struct thread *thread)
 {
+	unsigned int cpu;
+
 	print_line("not ok %u %s.%s # TIMEOUT", nr, t->suite, t->name);
 	printk("test %s.%s has not ended in %u s; its thread:", t->suite, t->name,
 	       (unsigned int)(TIMEOUT_NS / NSEC_PER_SEC));
 	backtrace_print_thread(thread);
+	for_each_online_cpu(cpu)
+		backtrace_print_cpu(cpu);
 	threads_print();
 	power_off(EXIT_TESTS_FAILED);
 }

@@ -36,6 +36,15 @@ void rwsem_init(struct rwsem *s)
 }
 
 /*
+ * Readers hold it and a writer waits. Another reader does not join them then: readers that overlap for
+ * ever would keep the writer out for ever.
+ */
+static bool held_with_waiters(u32 state)
+{
+	return (state & RWSEM_WAITERS) && state >= RWSEM_READER;
+}
+
+/*
  * Takes it if it is free; the first waiter also takes what is kept for it. Full barrier if it succeeds:
  * orders the critical section behind. Pairs with the RMWs in up_read(), up_write(), downgrade_write().
  */
@@ -44,7 +53,7 @@ static bool take(struct rwsem *s, bool write, bool first)
 	u32 busy = RWSEM_WRITER | (write ? ~(RWSEM_READER - 1) : 0) | (first ? 0 : RWSEM_HANDOFF);
 	u32 old = READ_ONCE(s->state);
 
-	while (!(old & busy)) {
+	while (!(old & busy) && (first || !held_with_waiters(old))) {
 		u32 new = (old & ~(first ? RWSEM_HANDOFF : 0)) + (write ? RWSEM_WRITER : RWSEM_READER);
 		u32 seen = cmpxchg(&s->state, old, new);
 

@@ -25,6 +25,9 @@ struct runqueue {
 	struct mm *drop_mm;	  /* borrowed mm that is left */
 	struct thread *misplaced; /* prev, if it may not stay on this CPU */
 
+	/* This CPU; others read. In arch_cpu_idle(), or in an interrupt that ends it. */
+	bool waiting;
+
 	/* This CPU's tick. */
 	unsigned int balance_ticks;
 };

@@ -7,9 +7,9 @@
  * How time is measured. The host may stop a virtual CPU, or all of them, for long. So nothing is
  * concluded from one reading of the clock: an observer looks at short intervals and adds up the time
  * for which it saw no progress, and a longer gap between two looks of its own counts as one interval.
- * How an idle CPU is told from one with interrupts off: both may not tick. Progress is any interrupt
- * taken, ticks and IPIs alike; a CPU without progress for half the limit is sent an IPI, which the idle
- * one answers and the other cannot.
+ * How an idle CPU is told from one with interrupts off, as both may not tick: it says that it waits for
+ * an interrupt. For all others progress is any interrupt taken, ticks and IPIs alike; a CPU without
+ * progress for half the limit is sent an IPI, so that a timer that died is not taken for interrupts off.
  * Locks: `looking`, a try-lock, so that one CPU at a time looks at the others. From the tick, irqs off.
  * See also: tests/test_watchdog.c.
  */
@@ -121,12 +121,14 @@ static void check_cpu(unsigned int cpu, u64 ns)
 {
 	struct progress *p = &cpus[cpu];
 
-	if (stuck(p, tick_count(cpu) + smp_ipis_taken(cpu), ns)) {
+	if (sched_cpu_waiting(cpu)) {
+		p->last = ~0ULL;
+	} else if (stuck(p, tick_count(cpu) + smp_ipis_taken(cpu), ns)) {
 		printk("watchdog: CPU %u has interrupts off for %llu ms", cpu, ms(p->stuck));
 		backtrace_print_cpu(cpu);
 		count_report(&watchdog_irqs_off);
 	} else if (p->stuck >= watchdog_ns / 2 && !p->reported) {
-		smp_send(cpumask_of(cpu), IPI_RESCHED); /* idle, perhaps: then it answers */
+		smp_send(cpumask_of(cpu), IPI_RESCHED);
 	}
 }
 

@@ -76,7 +76,7 @@ static void take(phys_t start, phys_t end)
 	unsigned int i = 0;
 
 	while (i < nr_taken) {
-		if (taken[i].start > r.end + PAGE_SIZE || r.start > taken[i].end + PAGE_SIZE) {
+		if (taken[i].start >= r.end + PAGE_SIZE || r.start >= taken[i].end + PAGE_SIZE) {
 			i++;
 			continue;
 		}

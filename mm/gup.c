@@ -35,6 +35,8 @@
 #define GUP_CHUNK 64 /* pages walked with interrupts off at a time: bounds how long IPIs wait */
 
 unsigned int gup_delay_table, gup_delay_ref;
+bool gup_hold;
+cpumask_t gup_held;
 static DEFINE_PER_CPU(struct gup_stats, gup_stats);
 
 /* Where this CPU's walker is (debug): a mm while inside. Read by others as a hint only. */
@@ -54,6 +56,19 @@ static void stretch(unsigned int loops)
 {
 	for (; debug_build && unlikely(loops); loops--)
 		cpu_relax();
+}
+
+/* Waits for as long as a test wants to have a walker here. */
+static void hold(void)
+{
+	if (!debug_build || likely(!READ_ONCE(gup_hold)))
+		return;
+	cpumask_t me = cpumask_of(smp_processor_id());
+
+	fetch_or(&gup_held, me);
+	while (READ_ONCE(gup_hold))
+		cpu_relax();
+	fetch_and(&gup_held, ~me);
 }
 
 /* What the entry allows; table and special entries, PROT_NONE and kernel pages are refused [U6]. */
@@ -90,6 +105,7 @@ static bool gup_one(const pte_t *ptep, pte_t pte, const struct above *above, vad
 	struct page *page = phys_to_page(pa);
 
 	stretch(READ_ONCE(gup_delay_ref));
+	hold();
 	/*
 	 * WHY SAFE: descriptors are never freed [F3]. Which page is the head may change as long as there is
 	 * no reference, so the one that was counted is remembered, and compared below.

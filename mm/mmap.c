@@ -113,8 +113,12 @@ static s64 place(struct mm *mm, vaddr_t addr, u64 length, u32 flags)
 {
 	u64 align = flags & MAP_HUGE ? pt_span(1) : PAGE_SIZE;
 
-	if (!(flags & MAP_FIXED))
-		return vma_find_gap(mm, ALIGN_DOWN(min(addr, user_end()), PAGE_SIZE), length, align);
+	if (!(flags & MAP_FIXED)) {
+		s64 at = vma_find_gap(mm, ALIGN_DOWN(min(addr, user_end()), PAGE_SIZE), length, align);
+
+		/* No room above the hint: it is only a hint. */
+		return at == -ENOMEM ? vma_find_gap(mm, USER_START, length, align) : at;
+	}
 	int err = split_ends(mm, addr, addr + length);
 
 	if (err)

@@ -32,6 +32,7 @@ PORTS = {
 }
 MAX_CPUS = 64
 GICV2_CPUS = 8
+MEM_LEAST = 2 << 20
 NAMES = ("ARCH", "CPUS", "MEM", "ACCEL", "APPEND", "GIC", "CPU", "MACHINE", "QEMU", "QEMU_ARGS",
          "BUILD", "RULES")
 
@@ -51,8 +52,9 @@ def mem_bytes(text):
     """The bytes that MEM stands for; a bare number is in MiB, as for QEMU."""
     match = re.fullmatch(r"([1-9][0-9]*)([KMGkmg]?)[Bb]?", text)
     size = int(match[1]) << {"K": 10, "": 20, "M": 20, "G": 30}[match[2].upper()] if match else 0
-    if not 1 << 20 <= size <= 1 << 40:
-        raise BadRequest(f"MEM={text}: accepted is a number with M or G, such as 32M, 256M or 8G")
+    if not MEM_LEAST <= size <= 1 << 40:
+        raise BadRequest(f"MEM={text}: accepted is a number with M or G, such as 32M, 256M or 8G, "
+                         "and 2M at least")
     return size
 
 

@@ -369,7 +369,7 @@ static void storm(void *arg)
 	struct arch_flush f = { mm_tag(mm), test_window(0), test_window(0) + PAGE_SIZE,
 				PAGE_SHIFT, false };
 
-	for (unsigned int i = 0; i < 50; i++) {
+	for (unsigned int i = 0; i < 10; i++) {
 		preempt_disable();
 		arch_tlb_flush_remote(cpu_online_mask, &f);
 		preempt_enable();

@@ -32,11 +32,11 @@ static void do_job(void *arg)
 	WRITE_ONCE(j->done, true);
 }
 
-static bool job_start(struct job *j, unsigned int cpu, struct mm *mm, vaddr_t va, u64 pages,
-		      bool dontneed)
+/* To be started with thread_wake(). */
+static bool job_make(struct job *j, unsigned int cpu, struct mm *mm, vaddr_t va, bool dontneed)
 {
-	*j = (struct job){ .mm = mm, .va = va, .length = pages * PAGE_SIZE, .dontneed = dontneed };
-	j->thread = test_thread(cpumask_of(cpu), do_job, j);
+	*j = (struct job){ .mm = mm, .va = va, .length = PAGE_SIZE, .dontneed = dontneed };
+	j->thread = test_thread_new(cpumask_of(cpu), do_job, j);
 	return j->thread != NULL;
 }
 
@@ -60,19 +60,19 @@ TEST(rule, G1_page_is_kept_until_flushed)
 	struct mm *mm = test_mm_enter();
 	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
 
-	if (va && test_set_tlb_mode(false) && hold_start(&h, test_cpu(1), HOLD_IRQS, mm)) {
+	if (va && test_set_tlb_mode(false) && job_make(&j, test_cpu(2), mm, va, true)) {
 		pte_t *ptep = test_ptep(mm->root, va, 0);
 		struct page *page = pte_page(pte_read(ptep));
+		bool held = hold_start(&h, test_cpu(1), HOLD_IRQS, mm);
 
-		if (job_start(&j, test_cpu(2), mm, va, 1, true)) {
+		thread_wake(j.thread);
+		if (held) {
 			EXPECT(WAIT_UNTIL(pte_none(pte_read(ptep))));
 			EXPECT(NOT_WITHIN_WATCH(atomic_read(&page->refcount) != 1 ||
 						page->type != PAGE_ANON || READ_ONCE(j.done)));
 			hold_end(&h);
-			job_end(&j);
-		} else {
-			hold_end(&h);
 		}
+		job_end(&j);
 		EXPECT_EQ(atomic64_read(&mm->nr_pages), 0);
 	}
 	test_restore_tlb_mode();
@@ -91,18 +91,18 @@ TEST(rule, G2_table_is_kept_until_flushed)
 	struct mm *mm = test_mm_enter();
 	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
 
-	if (va && test_set_tlb_mode(false) && hold_start(&h, test_cpu(1), HOLD_IRQS, mm)) {
+	if (va && test_set_tlb_mode(false) && job_make(&j, test_cpu(2), mm, va, false)) {
 		struct page *table = &ptep_ptdesc(test_ptep(mm->root, va, 0))->page;
+		bool held = hold_start(&h, test_cpu(1), HOLD_IRQS, mm);
 
 		EXPECT_EQ(table->pt_state, PT_LIVE);
-		if (job_start(&j, test_cpu(2), mm, va, 1, false)) {
+		thread_wake(j.thread);
+		if (held) {
 			EXPECT(WAIT_UNTIL(READ_ONCE(table->pt_state) != PT_LIVE));
 			EXPECT(NOT_WITHIN_WATCH(READ_ONCE(table->pt_state) != PT_UNHOOKED));
 			hold_end(&h);
-			job_end(&j);
-		} else {
-			hold_end(&h);
 		}
+		job_end(&j);
 		EXPECT(test_tables_settle(mm, 1));
 	}
 	test_restore_tlb_mode();
@@ -221,19 +221,20 @@ TEST(rule, G5_second_dontneed_waits_for_the_first)
 	struct mm *mm = test_mm_enter();
 	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
 
-	if (va && test_set_tlb_mode(false) && hold_start(&h, test_cpu(1), HOLD_IRQS, mm)) {
+	if (va && test_set_tlb_mode(false) && job_make(&first, test_cpu(2), mm, va, true) &&
+	    job_make(&second, test_cpu(3), mm, va, true)) {
 		pte_t *ptep = test_ptep(mm->root, va, 0);
-		bool a = job_start(&first, test_cpu(2), mm, va, 1, true);
+		bool held = hold_start(&h, test_cpu(1), HOLD_IRQS, mm);
 
-		EXPECT(a && WAIT_UNTIL(pte_none(pte_read(ptep))));
-		bool b = job_start(&second, test_cpu(3), mm, va, 1, true);
-
-		EXPECT(NOT_WITHIN_WATCH(READ_ONCE(second.done) || READ_ONCE(first.done)));
-		hold_end(&h);
-		if (a)
-			job_end(&first);
-		if (b)
-			job_end(&second);
+		thread_wake(first.thread);
+		EXPECT(WAIT_UNTIL(pte_none(pte_read(ptep))));
+		thread_wake(second.thread);
+		if (held) {
+			EXPECT(NOT_WITHIN_WATCH(READ_ONCE(second.done) || READ_ONCE(first.done)));
+			hold_end(&h);
+		}
+		job_end(&first);
+		job_end(&second);
 	}
 	test_restore_tlb_mode();
 	if (mm)
@@ -377,9 +378,7 @@ TEST(rule, F2_fallback_waits_for_every_walker)
 	struct mm *mm = test_mm_enter();
 	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
 
-	j = (struct job){ .mm = mm, .va = va, .length = PAGE_SIZE };
-	j.thread = va ? thread_create(do_job, &j, cpumask_of(test_cpu(2)), "test") : NULL;
-	if (va && EXPECT(j.thread != NULL)) {
+	if (va && job_make(&j, test_cpu(2), mm, va, false)) {
 		bool held = hold_start(&h, test_cpu(1), HOLD_PREEMPT, NULL);
 
 		gather_get_stats(&before);

@@ -1,284 +1,240 @@
 // SPDX-License-Identifier: MIT
 /*
- * gup_fast() while entries change under it: the re-checks U4 and U5, and interrupts off, U1.
+ * gup_fast() while entries change under it: the re-checks U4 and U5, interrupts off U1, and the table that
+ * has to wait for the walk.
  *
- * The walker is stretched (gup_delay_*) by much longer than the change takes, and both note the time. A
- * round counts only if the change came well before the walker can have left its stretch; otherwise the
- * host was in the way, and the round is repeated.
+ * gup_hold keeps the walker between loading the leaf and taking its reference, for as long as the test
+ * needs to do what it does.
  */
 #include "testlib.h"
 
 #include <gup.h>
-#include <rules.h>
+#include <rcu.h>
 #include <smp.h>
 
-#define STRETCH_NS (60 * NSEC_PER_MSEC)
-#define ROUNDS 8
-
-static struct walker {
+static struct walk {
 	struct mm *mm;
 	vaddr_t va;
-	bool go, inside, quit;
-	unsigned int round, got;
-	u64 began, ended;
+	struct thread *thread;
+	bool done;
+	unsigned int got;
 	struct page *page;
-} walker;
+} walk;
 
-/* Walks once for each round that it is told to. */
-static void walk_rounds(void *unused)
+static void walk_once(void *unused)
 {
-	unsigned int round = 0;
-
-	kthread_use_mm(walker.mm);
-	while (!READ_ONCE(walker.quit)) {
-		/* Orders the round before what belongs to it. Pairs with run_round(). */
-		if (smp_load_acquire(&walker.round) == round) {
-			cpu_relax();
-			continue;
-		}
-		round = walker.round;
-		walker.began = time_ns();
-		WRITE_ONCE(walker.inside, true);
-		walker.got = gup_fast(walker.va, 1, 0, &walker.page);
-		walker.ended = time_ns();
-		/* Orders the results before "outside". Pairs with run_round(). */
-		smp_store_release(&walker.inside, false);
-		while (READ_ONCE(walker.quit) == false && READ_ONCE(walker.go))
-			cpu_relax();
-	}
+	kthread_use_mm(walk.mm);
+	walk.got = gup_fast(walk.va, 1, 0, &walk.page);
 	kthread_unuse_mm();
+	WRITE_ONCE(walk.done, true);
 }
 
-/* Loops of cpu_relax() that take STRETCH_NS at least: the shortest of three tries decides. */
-static unsigned int stretch_loops(void)
+/* Starts a walk on CPU 1 and returns when it waits in the window. */
+static bool walk_begin(struct mm *mm, vaddr_t va)
 {
-	u64 best = ~0ULL;
+	walk = (struct walk){ .mm = mm, .va = va };
+	walk.thread = test_thread_new(cpumask_of(test_cpu(1)), walk_once, NULL);
+	if (!walk.thread)
+		return false;
+	WRITE_ONCE(gup_hold, true);
+	thread_wake(walk.thread);
+	return EXPECT(WAIT_UNTIL(cpumask_has(READ_ONCE(gup_held), test_cpu(1))));
+}
 
-	for (unsigned int i = 0; i < 3; i++) {
-		u64 start = time_ns();
+/* Lets it go on to its end; how many pages it got, all given back. */
+static unsigned int walk_end(void)
+{
+	WRITE_ONCE(gup_hold, false);
+	if (!walk.thread)
+		return 0;
+	thread_join(walk.thread);
+	if (walk.got)
+		put_page(walk.page);
+	return walk.got;
+}
 
-		for (unsigned int n = 0; n < 20000; n++)
-			cpu_relax();
-		best = min(best, time_ns() - start);
+/* An mm with one page at *va, or NULL with the test failed or skipped. */
+static struct mm *begin(vaddr_t *va)
+{
+	if (!debug_build) {
+		test_skip("walks are held in debug builds only");
+		return NULL;
 	}
-	return (unsigned int)min(2 * 20000 * STRETCH_NS / max(best, 1ULL), 1ULL << 31);
+	if (!test_needs_cpus(2))
+		return NULL;
+	struct mm *mm = test_mm_enter();
+
+	*va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
+	return mm;
 }
 
-/* One walk with change() in the middle; true if the change was certainly inside the stretch. */
-static bool run_round(void (*change)(void *), void *arg)
+TEST(gup, held_walk_gets_the_page)
 {
-	WRITE_ONCE(walker.go, true);
-	/* Orders go before the round; and below "outside" before the results. Pairs with walk_rounds(). */
-	smp_store_release(&walker.round, walker.round + 1);
-	bool started = SPIN_UNTIL(READ_ONCE(walker.inside));
+	vaddr_t va;
+	struct mm *mm = begin(&va);
 
-	udelay(5000); /* from the beginning of the walk to the stretch */
-	change(arg);
-	u64 changed = time_ns();
-	bool ended = SPIN_UNTIL(!smp_load_acquire(&walker.inside));
-
-	WRITE_ONCE(walker.go, false);
-	return EXPECT(started && ended) && changed < walker.began + STRETCH_NS / 2 &&
-	       walker.ended >= walker.began + STRETCH_NS;
-}
-
-
-static pte_t clear_entry_old;
-
-static void clear_entry(void *arg)
-{
-	clear_entry_old = pte_get_and_clear(arg);
+	if (!mm)
+		return;
+	walk_begin(mm, va);
+	EXPECT_EQ(walk_end(), 1);
+	test_mm_leave(mm);
 }
 
 /*
- * Clears the entry while the walker is between loading the leaf and taking its reference. The page stays
- * where it is, so only the second look can tell: it must be refused.
+ * Clears an entry of the path in the window, puts it back when the walk is over. The page stays where it
+ * is, so only the second look can tell: it must be refused.
  */
-static void check_recheck(unsigned int level)
+static void check_second_look(unsigned int level)
 {
-	struct thread *t = NULL;
-	unsigned int counted = 0, taken = 0;
+	vaddr_t va;
+	struct mm *mm = begin(&va);
 
-	if (!debug_build) {
-		test_skip("walks are stretched in debug builds only");
+	if (!mm)
 		return;
-	}
-	if (!test_needs_cpus(2))
-		return;
-	struct mm *mm = test_mm_enter();
-	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
+	pte_t *ptep = test_ptep(mm->root, va, level), old = pte_read(ptep);
 
-	walker = (struct walker){ .mm = mm, .va = va };
-	if (va)
-		t = test_thread(cpumask_of(test_cpu(1)), walk_rounds, NULL);
-	if (t) {
-		pte_t *ptep = test_ptep(mm->root, va, level);
-
-		gup_delay_ref = stretch_loops();
-		for (unsigned int i = 0; i < ROUNDS && counted < 2; i++) {
-			bool counts = run_round(clear_entry, ptep);
-
-			WRITE_ONCE(ptep->val, clear_entry_old.val);
-			if (walker.got)
-				put_page(walker.page);
-			counted += counts;
-			taken += counts && walker.got;
-		}
-		gup_delay_ref = 0;
-		WRITE_ONCE(walker.quit, true);
-		thread_join(t);
-		EXPECT_EQ(taken, 0);
-		if (counted == 0)
-			test_skip("the host was too busy for the change to meet the walk");
-	}
-	if (mm)
-		test_mm_leave(mm);
+	if (walk_begin(mm, va))
+		old = pte_get_and_clear(ptep);
+	EXPECT_EQ(walk_end(), 0);
+	WRITE_ONCE(ptep->val, old.val);
+	EXPECT_EQ(atomic_read(&pte_page(pte_read(test_ptep(mm->root, va, 0)))->refcount), 1);
+	test_mm_leave(mm);
 }
 
 TEST(rule, U4_changed_leaf_is_refused)
 {
-	check_recheck(0);
+	check_second_look(0);
 }
 
 TEST(rule, U5_changed_table_is_refused)
 {
-	check_recheck(1);
+	check_second_look(1);
 }
 
-/* Without a change in between, the same stretched walk gets the page. */
-static void change_nothing(void *unused)
+/* The same page, now without write permission for anybody: a change, too. */
+TEST(rule, U4_changed_permission_is_refused)
 {
-}
+	vaddr_t va;
+	struct mm *mm = begin(&va);
 
-TEST(gup, slow_walk_gets_the_page)
-{
-	struct thread *t = NULL;
-
-	if (!debug_build || !test_needs_cpus(2))
+	if (!mm)
 		return;
-	struct mm *mm = test_mm_enter();
-	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
+	pte_t *ptep = test_ptep(mm->root, va, 0), old = pte_read(ptep);
 
-	walker = (struct walker){ .mm = mm, .va = va };
-	if (va)
-		t = test_thread(cpumask_of(test_cpu(1)), walk_rounds, NULL);
-	if (t) {
-		gup_delay_ref = stretch_loops() / 8;
-		gup_delay_table = gup_delay_ref;
-		run_round(change_nothing, NULL);
-		gup_delay_ref = 0;
-		gup_delay_table = 0;
-		EXPECT_EQ(walker.got, 1);
-		if (walker.got)
-			put_page(walker.page);
-		WRITE_ONCE(walker.quit, true);
-		thread_join(t);
-	}
-	if (mm)
-		test_mm_leave(mm);
+	if (walk_begin(mm, va))
+		WRITE_ONCE(ptep->val, arch_pte_leaf(pte_pa(old), PA_USER | PA_READ, 0).val);
+	EXPECT_EQ(walk_end(), 0);
+	WRITE_ONCE(ptep->val, old.val);
+	test_mm_leave(mm);
 }
 
-/* ---- U1 ---------------------------------------------------------------------------------------------- */
-
-static u64 handled;
-
-static void note_time(void *unused)
+/* The last reference is dropped in the window. */
+TEST(rule, U3_count_that_fell_to_zero_is_refused)
 {
-	WRITE_ONCE(handled, time_ns());
+	vaddr_t va;
+	struct mm *mm = begin(&va);
+
+	if (!mm)
+		return;
+	struct page *page = pte_page(pte_read(test_ptep(mm->root, va, 0)));
+
+	if (walk_begin(mm, va))
+		atomic_set(&page->refcount, 0);
+	unsigned int got = walk_end();
+
+	EXPECT_EQ(got, 0);
+	EXPECT_EQ(atomic_read(&page->refcount), 0);
+	atomic_set(&page->refcount, 1);
+	test_mm_leave(mm);
 }
 
-static void call_walker(void *cpu)
+static bool handled;
+
+static void note_handled(void *unused)
 {
-	smp_call((unsigned int)(u64)cpu, note_time, NULL, false);
+	WRITE_ONCE(handled, true);
 }
 
 /* An interrupt sent to a CPU in the middle of a walk is not taken before the walk is over. */
 TEST(rule, U1_interrupts_wait_for_the_walk)
 {
-	struct thread *t = NULL;
-	unsigned int counted = 0, early = 0;
+	vaddr_t va;
+	struct mm *mm = begin(&va);
 
-	if (!debug_build) {
-		test_skip("walks are stretched in debug builds only");
+	if (!mm)
 		return;
+	handled = false;
+	if (walk_begin(mm, va)) {
+		smp_call(test_cpu(1), note_handled, NULL, false);
+		EXPECT(NOT_WITHIN_WATCH(READ_ONCE(handled)));
 	}
-	if (!test_needs_cpus(2))
-		return;
-	struct mm *mm = test_mm_enter();
-	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
-
-	walker = (struct walker){ .mm = mm, .va = va };
-	if (va)
-		t = test_thread(cpumask_of(test_cpu(1)), walk_rounds, NULL);
-	if (t) {
-		gup_delay_ref = stretch_loops();
-		for (unsigned int i = 0; i < ROUNDS && counted < 2; i++) {
-			WRITE_ONCE(handled, 0);
-			bool counts = run_round(call_walker, (void *)(u64)test_cpu(1));
-
-			EXPECT(SPIN_UNTIL(READ_ONCE(handled) != 0));
-			if (walker.got)
-				put_page(walker.page);
-			counted += counts;
-			early += counts && handled < walker.began + STRETCH_NS;
-		}
-		gup_delay_ref = 0;
-		WRITE_ONCE(walker.quit, true);
-		thread_join(t);
-		EXPECT_EQ(early, 0);
-		if (counted == 0)
-			test_skip("the host was too busy for the call to meet the walk");
-	}
-	if (mm)
-		test_mm_leave(mm);
-}
-
-/* ---- F1, with the walker itself: a walk in progress keeps the table ------------------------------------ */
-
-static struct mm *unmapped_mm;
-static vaddr_t unmapped_va;
-static enum pt_state state_seen;
-static struct page *table_seen;
-
-static void unmap_under_walker(void *unused)
-{
-	EXPECT_EQ(mm_munmap(unmapped_mm, unmapped_va, PAGE_SIZE), 0);
-	state_seen = READ_ONCE(table_seen->pt_state);
+	EXPECT_EQ(walk_end(), 1);
+	EXPECT(WAIT_UNTIL(READ_ONCE(handled)));
+	test_mm_leave(mm);
 }
 
 /*
- * With the unmaskable transport the munmap is done while the walk goes on: the table must wait for it. The
- * walk gets nothing, since its second look finds the leaf gone.
+ * By the unmaskable transport the munmap is over while the walk goes on: its table waits for a grace period,
+ * and that for the walk. The walk gets nothing, since its second look finds the leaf gone.
  */
-TEST(gup, table_waits_for_a_walk_in_progress)
+TEST(rule, F1_table_waits_for_a_walk_in_progress)
 {
-	struct thread *t = NULL;
+	vaddr_t va;
+	struct mm *mm = begin(&va);
 
-	if (!debug_build || !test_needs_cpus(2))
+	if (!mm)
 		return;
-	struct mm *mm = test_mm_enter();
-	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
+	struct page *table = &ptep_ptdesc(test_ptep(mm->root, va, 0))->page;
 
-	walker = (struct walker){ .mm = mm, .va = va };
-	unmapped_mm = mm;
-	unmapped_va = va;
-	if (va && test_set_tlb_mode(true))
-		t = test_thread(cpumask_of(test_cpu(1)), walk_rounds, NULL);
-	if (t) {
-		table_seen = &ptep_ptdesc(test_ptep(mm->root, va, 0))->page;
-		gup_delay_ref = stretch_loops();
-		if (run_round(unmap_under_walker, NULL)) {
-			EXPECT_EQ(walker.got, 0);
-			EXPECT_EQ(state_seen, PT_WAITING);
-		}
-		if (walker.got)
-			put_page(walker.page);
-		gup_delay_ref = 0;
-		WRITE_ONCE(walker.quit, true);
-		thread_join(t);
+	if (test_set_tlb_mode(true) && walk_begin(mm, va)) {
+		EXPECT_EQ(mm_munmap(mm, va, PAGE_SIZE), 0);
+		EXPECT(NOT_WITHIN_WATCH(READ_ONCE(table->pt_state) != PT_WAITING ||
+					READ_ONCE(table->type) != PAGE_TABLE));
+		EXPECT_EQ(walk_end(), 0);
 		EXPECT(test_tables_settle(mm, 1));
+		rcu_barrier();
+		EXPECT(READ_ONCE(table->type) != PAGE_TABLE || READ_ONCE(table->pt_mm) != mm);
 	}
 	test_restore_tlb_mode();
-	if (mm)
-		test_mm_leave(mm);
+	test_mm_leave(mm);
+}
+
+/* By the maskable one it is held up by the walk, and nobody has freed anything before that is over. */
+static struct {
+	struct mm *mm;
+	vaddr_t va;
+	bool done;
+} unmapping;
+
+static void unmap_it(void *unused)
+{
+	EXPECT_EQ(mm_munmap(unmapping.mm, unmapping.va, PAGE_SIZE), 0);
+	WRITE_ONCE(unmapping.done, true);
+}
+
+TEST(gup, maskable_flush_waits_for_a_walk_in_progress)
+{
+	vaddr_t va;
+
+	if (!test_needs_cpus(3))
+		return;
+	struct mm *mm = begin(&va);
+
+	if (!mm)
+		return;
+	struct page *page = pte_page(pte_read(test_ptep(mm->root, va, 0)));
+	struct thread *t = test_thread_new(cpumask_of(test_cpu(2)), unmap_it, NULL);
+
+	unmapping.mm = mm;
+	unmapping.va = va;
+	unmapping.done = false;
+	if (t && test_set_tlb_mode(false) && walk_begin(mm, va)) {
+		thread_wake(t);
+		EXPECT(NOT_WITHIN_WATCH(READ_ONCE(unmapping.done) || page->type != PAGE_ANON));
+		EXPECT_EQ(walk_end(), 0);
+		thread_join(t);
+		EXPECT(unmapping.done);
+	}
+	test_restore_tlb_mode();
+	test_mm_leave(mm);
 }

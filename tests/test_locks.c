@@ -70,10 +70,12 @@ static void lock_in_handler(void *unused)
 	spin_unlock_irqrestore(&lock, on);
 }
 
+#define IRQ_ROUNDS 20
+
 /* Held with irqs off, and taken by handlers on the same CPU: no deadlock, nothing lost. */
 static void lock_irqsave_often(void *unused)
 {
-	for (unsigned int i = 0; i < 100; i++) {
+	for (unsigned int i = 0; i < IRQ_ROUNDS; i++) {
 		bool on = spin_lock_irqsave(&lock);
 
 		critical_section();
@@ -86,7 +88,7 @@ TEST(locks, spinlock_irqsave_excludes_handlers)
 {
 	start_counting();
 	test_run_on_each(lock_irqsave_often, NULL);
-	expect_counted(100 + 100 * cpumask_weight(cpu_online_mask));
+	expect_counted(IRQ_ROUNDS + IRQ_ROUNDS * cpumask_weight(cpu_online_mask));
 }
 
 TEST(locks, spin_trylock)

@@ -92,16 +92,21 @@ static void check_waits(enum hold_kind kind, void (*wait)(void *))
 	struct holder h;
 
 	waited = 0;
-	if (!test_needs_cpus(2) || !hold_start(&h, test_cpu(1), kind, NULL))
+	if (!test_needs_cpus(2))
 		return;
-	call_rcu(&c.head, note_callback);
-	struct thread *t = test_thread(cpumask_of(test_cpu(0)), wait, NULL);
+	struct thread *t = test_thread_new(cpumask_of(test_cpu(0)), wait, NULL);
 
-	EXPECT(NOT_WITHIN_WATCH(READ_ONCE(c.ran) != 0 || READ_ONCE(waited) != 0));
-	hold_end(&h);
-	if (t)
-		thread_join(t);
-	EXPECT_EQ(waited, t != NULL);
+	ASSERT(t != NULL);
+	bool held = hold_start(&h, test_cpu(1), kind, NULL);
+
+	call_rcu(&c.head, note_callback);
+	thread_wake(t);
+	if (held) {
+		EXPECT(NOT_WITHIN_WATCH(READ_ONCE(c.ran) != 0 || READ_ONCE(waited) != 0));
+		hold_end(&h);
+	}
+	thread_join(t);
+	EXPECT_EQ(waited, 1);
 	EXPECT(WAIT_UNTIL(READ_ONCE(c.ran) == 1));
 	rcu_barrier();
 }
@@ -191,18 +196,19 @@ TEST(rcu, handler_from_idle_is_a_reader)
 	waited = 0;
 	handler_go = false;
 	handler_in = false;
+	struct thread *a = test_thread_new(cpumask_of(test_cpu(0)), wait_normal, NULL);
+	struct thread *b = test_thread_new(cpumask_of(test_cpu(0)), wait_expedited, NULL);
+
+	ASSERT(a && b);
 	EXPECT(WAIT_UNTIL(sched_cpu_idle(test_cpu(1))));
 	smp_call(test_cpu(1), linger, NULL, false);
 	EXPECT(SPIN_UNTIL(READ_ONCE(handler_in)));
-	struct thread *a = test_thread(cpumask_of(test_cpu(0)), wait_normal, NULL);
-	struct thread *b = test_thread(cpumask_of(test_cpu(0)), wait_expedited, NULL);
-
+	thread_wake(a);
+	thread_wake(b);
 	EXPECT(NOT_WITHIN_WATCH(READ_ONCE(waited) != 0));
 	WRITE_ONCE(handler_go, true);
-	if (a)
-		thread_join(a);
-	if (b)
-		thread_join(b);
+	thread_join(a);
+	thread_join(b);
 	EXPECT_EQ(waited, 2);
 }
 

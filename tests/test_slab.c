@@ -106,6 +106,19 @@ TEST(slab, zeroed_means_zeroed)
 	}
 }
 
+static void kmalloc_pair(size_t size)
+{
+	u8 *a = kmalloc(size, GFP_KERNEL), *b = kmalloc(size, GFP_KERNEL);
+
+	if (EXPECT(a && b && (a + size <= b || b + size <= a))) {
+		memset(a, 1, size);
+		memset(b, 2, size);
+		EXPECT(a[0] == 1 && a[size - 1] == 1);
+	}
+	kfree(a);
+	kfree(b);
+}
+
 TEST(slab, kmalloc_of_every_size)
 {
 	struct mem_stats before, after;
@@ -114,16 +127,11 @@ TEST(slab, kmalloc_of_every_size)
 	slab_drain();
 	page_alloc_drain();
 	mem_get_stats(&before);
-	for (size_t size = 1; size <= PAGE_SIZE * 16; size += 1 + size / 3) {
-		u8 *a = kmalloc(size, GFP_KERNEL), *b = kmalloc(size, GFP_KERNEL);
-
-		if (EXPECT(a && b && (a + size <= b || b + size <= a))) {
-			memset(a, 1, size);
-			memset(b, 2, size);
-			EXPECT(a[0] == 1 && a[size - 1] == 1);
-		}
-		kfree(a);
-		kfree(b);
+	for (size_t size = 2; size <= PAGE_SIZE * 16; size *= 2) {
+		kmalloc_pair(size - 1);
+		kmalloc_pair(size);
+		kmalloc_pair(size + 1); /* the next class, or order */
+		kmalloc_pair(size + size / 2);
 	}
 	EXPECT(kmalloc((size_t)PAGE_SIZE << (MAX_ORDER + 1), GFP_KERNEL) == NULL);
 	kfree(NULL);

@@ -53,16 +53,18 @@ TEST(tlb, maskable_transport_seen_waiting)
 		return;
 	flusher.mm = test_mm_enter();
 	flusher.done = false;
-	if (flusher.mm && test_set_tlb_mode(false) &&
-	    hold_start(&h, test_cpu(1), HOLD_IRQS, flusher.mm)) {
-		struct thread *t = test_thread(cpumask_of(test_cpu(2)), flush_once, NULL);
+	struct thread *t = test_thread_new(cpumask_of(test_cpu(2)), flush_once, NULL);
 
-		EXPECT(NOT_WITHIN_WATCH(READ_ONCE(flusher.done)));
-		hold_end(&h);
-		if (t) {
-			EXPECT(WAIT_UNTIL(READ_ONCE(flusher.done)));
-			thread_join(t);
+	if (t && flusher.mm && test_set_tlb_mode(false)) {
+		bool held = hold_start(&h, test_cpu(1), HOLD_IRQS, flusher.mm);
+
+		thread_wake(t);
+		if (held) {
+			EXPECT(NOT_WITHIN_WATCH(READ_ONCE(flusher.done)));
+			hold_end(&h);
 		}
+		EXPECT(WAIT_UNTIL(READ_ONCE(flusher.done)));
+		thread_join(t);
 	}
 	test_restore_tlb_mode();
 	if (flusher.mm)

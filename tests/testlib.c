@@ -34,14 +34,21 @@ bool test_needs_cpus(unsigned int n)
 	return true;
 }
 
-struct thread *test_thread(cpumask_t allowed, void (*fn)(void *), void *arg)
+struct thread *test_thread_new(cpumask_t allowed, void (*fn)(void *), void *arg)
 {
 	struct thread *t = thread_create(fn, arg, allowed, "test");
 
+	if (!t)
+		test_fail(__FILE__, __LINE__, "no memory for a thread");
+	return t;
+}
+
+struct thread *test_thread(cpumask_t allowed, void (*fn)(void *), void *arg)
+{
+	struct thread *t = test_thread_new(allowed, fn, arg);
+
 	if (t)
 		thread_wake(t);
-	else
-		test_fail(__FILE__, __LINE__, "no memory for a thread");
 	return t;
 }
 

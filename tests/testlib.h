@@ -59,7 +59,12 @@
 unsigned int test_cpu(unsigned int n);
 /* False, with the test skipped, if fewer than n are online. True: the caller is pinned to test_cpu(0). */
 bool test_needs_cpus(unsigned int n);
-/* A started thread, to be joined; NULL, with the test failed, without memory. */
+/*
+ * A thread to be joined; NULL, with the test failed, without memory. test_thread_new() leaves its start to
+ * thread_wake(): making a thread may take a cross-call for its stack, which a CPU with interrupts off
+ * would hold up.
+ */
+struct thread *test_thread_new(cpumask_t allowed, void (*fn)(void *), void *arg);
 struct thread *test_thread(cpumask_t allowed, void (*fn)(void *), void *arg);
 /* Runs fn(arg) in a thread on cpu, or in one thread on each online CPU at once, and waits. */
 void test_run_on(unsigned int cpu, void (*fn)(void *), void *arg);

@@ -2,9 +2,9 @@
 /*
  * From the firmware's door to C: the boot CPU, and each CPU that PSCI starts.
  *
- * Boot protocol (Linux's "arm64 Image" header): entered with x0 = device tree, MMU off, at EL2 or EL1,
- * interrupts in any state, at any 2 MiB-aligned address. What stands here runs before the MMU is on,
- * or from the identity map, so it uses PC-relative addresses only and no stack.
+ * Boot protocol (Linux's "arm64 Image" header): entered with x0 = device tree, MMU off, at EL2 or
+ * EL1, interrupts in any state, at any 2 MiB-aligned address. What stands here runs before the MMU
+ * is on, or from the identity map, so it uses PC-relative addresses only and no stack.
  * Rules: with the MMU off every access goes past the caches. What is written here is invalidated from
  * the caches before and after; what is read must have been cleaned to memory by its writer.
  * See also: start.c, smp.c, mmu.c.
@@ -181,8 +181,8 @@ from_el2:
 	eret
 
 /*
- * The bss, tables and stacks in it, lines in the caches thrown away: before it is written, so that no
- * old dirty line is written back over it; and after, so that no old clean line hides it.
+ * The bss, tables and stacks in it, lines in the caches thrown away: before it is written, so that
+ * no old dirty line is written back over it; and after, so that no old clean line hides it.
  */
 invalidate_bss:
 	adr_l	x0, bss_start
@@ -250,8 +250,9 @@ make_boot_tables:
 	ret
 
 /*
- * x0 = TTBR1. The identity map goes into TTBR0. The local TLB and instruction cache may hold anything
- * after reset: they are emptied before the first translation, which the ISBs keep behind it.
+ * x0 = TTBR1. The identity map goes into TTBR0. The local TLB and instruction cache may hold
+ * anything after reset: they are emptied before the first translation, which the ISBs keep behind
+ * it.
  * Clobbers x1 to x4.
  */
 enable_mmu:
@@ -282,10 +283,10 @@ enable_mmu:
 	ret
 
 /*
- * void boot_swap_ttbr1(phys_t root, phys_t empty): called at its identity address, everything masked.
- * Old and new tables map the same addresses with leaves of other sizes, so the TLB must hold nothing
- * of the old ones when the new ones can be walked (D8, break-before-make): the empty root stands
- * between them.
+ * void boot_swap_ttbr1(phys_t root, phys_t empty): called at its identity address, everything
+ * masked. Old and new tables map the same addresses with leaves of other sizes, so the TLB must
+ * hold nothing of the old ones when the new ones can be walked (D8, break-before-make): the empty
+ * root stands between them.
  */
 	.globl boot_swap_ttbr1
 boot_swap_ttbr1:

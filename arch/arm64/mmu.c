@@ -2,14 +2,16 @@
 /*
  * Roots, ASIDs and invalidation.
  *
- * TTBR0 holds the user root with its ASID, TTBR1 the kernel's. The kernel half always has 48 bits; with
- * va_bits=39 user tables have three levels, and so has kernel_root: a page of this file stands above
- * it as the fourth level that TTBR1 wants (all kernel addresses share its last entry).
+ * TTBR0 holds the user root with its ASID, TTBR1 the kernel's. The kernel half always has 48 bits;
+ * with va_bits=39 user tables have three levels, and so has kernel_root: a page of this file
+ * stands above it as the fourth level that TTBR1 wants (all kernel addresses share its last
+ * entry).
  *
- * Order of every invalidation (DDI 0487 D8, "TLB maintenance"): DSB, so that the stores to entries are
- * seen by any walk that comes after the TLBI; the TLBIs; DSB, which waits until they have been done,
- * also for accesses under way that used what was dropped; ISB, so that this CPU's next instructions
- * translate anew. The scope is this CPU's (NSH) or the inner-shareable domain's (ISH: every CPU).
+ * Order of every invalidation (DDI 0487 D8, "TLB maintenance"): DSB, so that the stores to entries
+ * are seen by any walk that comes after the TLBI; the TLBIs; DSB, which waits until they have been
+ * done, also for accesses under way that used what was dropped; ISB, so that this CPU's next
+ * instructions translate anew. The scope is this CPU's (NSH) or the inner-shareable domain's (ISH:
+ * every CPU).
  * The DSBs are the witnesses' other end: a target with interrupts masked does not delay a broadcast,
  * because its hardware answers, not its instructions.
  * Rules: G1, G2 (the hardware half), G3 (leaf-only or with walk caches).
@@ -60,8 +62,8 @@ void mmu_init_cpu(void)
 		swap(root, image_pa(empty_root));
 	}
 	/*
-	 * The empty root is in place before the size changes, so that no walk starts in the identity
-	 * map with the wrong number of levels. What the TLB has of it goes with the rest.
+	 * The empty root is in place before the size changes, so that no walk starts in the
+	 * identity map with the wrong number of levels. What the TLB has of it goes with the rest.
 	 */
 	write_sysreg(ttbr0_el1, image_pa(empty_root));
 	isb();
@@ -138,14 +140,14 @@ void arch_tlb_flush_local(const struct arch_flush *f)
 }
 
 /*
- * The hardware tells every CPU of the domain; those outside mask lose entries that they have not, or
- * may have again. [G1, G2]
+ * The hardware tells every CPU of the domain; those outside mask lose entries that they have not,
+ * or may have again. [G1, G2]
  */
 void arch_tlb_flush_remote(cpumask_t mask, const struct arch_flush *f)
 {
 	/*
-	 * Order: see the head of this file. Pairs with hardware of every CPU: the first DSB with their
-	 * walks, the second with the end of their accesses.
+	 * Order: see the head of this file. Pairs with hardware of every CPU: the first DSB with
+	 * their walks, the second with the end of their accesses.
 	 */
 	dsb(ishst);
 	TLBI_EACH(f, "vale1is", "vae1is", "aside1is");

@@ -2,8 +2,9 @@
 /*
  * The end of the machine.
  *
- * Semihosting hands QEMU an exit status; where nothing takes the call it is an undefined instruction,
- * which the exception table passes over. Then PSCI, which has no status to give; then nothing.
+ * Semihosting hands QEMU an exit status; where nothing takes the call it is an undefined
+ * instruction, which the exception table passes over. Then PSCI, which has no status to give; then
+ * nothing.
  */
 #include <arch.h>
 #include <asm/port.h>

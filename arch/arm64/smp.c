@@ -2,9 +2,10 @@
 /*
  * Which CPUs there are, and how they are started.
  *
- * The device tree lists them by MPIDR affinity; firmware starts them (PSCI CPU_ON), with the MMU off.
- * A CPU then needs a root, a stack, a thread and its per-CPU area before it can use its caches, so
- * these are handed over through memory: struct secondary_boot, cleaned from the caches first.
+ * The device tree lists them by MPIDR affinity; firmware starts them (PSCI CPU_ON), with the MMU
+ * off. A CPU then needs a root, a stack, a thread and its per-CPU area before it can use its
+ * caches, so these are handed over through memory: struct secondary_boot, cleaned from the caches
+ * first.
  * Contexts: boot CPU; arch_send_ipi() anywhere.
  * See also: boot.S (secondary_entry), drivers/psci.c.
  */
@@ -107,8 +108,9 @@ int arch_cpu_start(unsigned int cpu, struct thread *idle)
 	sb->percpu = percpu_offset[cpu];
 	clean_to_memory(sb, sizeof(*sb));
 	/*
-	 * Orders the cleaned lines, and everything that the new CPU will read through its caches, before
-	 * the call that starts it. Pairs with secondary_entry in boot.S, which reads with its MMU off.
+	 * Orders the cleaned lines, and everything that the new CPU will read through its caches,
+	 * before the call that starts it. Pairs with secondary_entry in boot.S, which reads with
+	 * its MMU off.
 	 */
 	dsb(sy);
 	return psci_cpu_on(boot.hwid[cpu], image_pa(secondary_entry), image_pa(sb));

@@ -2,9 +2,9 @@
 /*
  * From boot.S to kernel_main(): what the device tree says of this machine.
  *
- * The boot tables map the image and the GiB that holds it. This file adds the device tree's GiB, then
- * memory that follows the image's, chooses the number of levels, and maps the console; whatever is
- * wrong with what the firmware gave ends in one line and boot_fail().
+ * The boot tables map the image and the GiB that holds it. This file adds the device tree's GiB,
+ * then memory that follows the image's, chooses the number of levels, and maps the console;
+ * whatever is wrong with what the firmware gave ends in one line and boot_fail().
  * Contexts: boot CPU, interrupts off, boot tables.
  * See also: boot.S, drivers/fdt_boot.c.
  */
@@ -29,6 +29,7 @@
 #define FDT_MAX MiB(2) /* the boot protocol's limit */
 
 phys_t image_phys_base;
+bool boot_entered_el2;
 
 phys_t image_pa(const void *p)
 {
@@ -193,6 +194,7 @@ void arch_start(phys_t fdt_pa, phys_t image, u64 entry_level)
 {
 	struct fdt fdt;
 
+	boot_entered_el2 = entry_level == 2;
 	fill_start(image);
 	open_fdt(&fdt, fdt_pa);
 	fdt_fill_boot(&fdt);
@@ -200,7 +202,7 @@ void arch_start(phys_t fdt_pa, phys_t image, u64 entry_level)
 	mmu_init(wanted_va_bits(boot.cmdline));
 	start_console();
 	features_add("el%u", (unsigned int)entry_level);
-	psci_init(&fdt, entry_level == 2);
+	psci_init(&fdt);
 	cpus_init(&fdt);
 	start_interrupts(&fdt);
 	timer_init_boot(&fdt);

@@ -2,9 +2,9 @@
 /*
  * From one thread to another.
  *
- * Registers that a call may clobber are the caller's business; the rest stand in struct arch_context.
- * SP_EL0 (current), kernel_current and the stack change together, with interrupts off, so that a trap
- * finds either thread whole.
+ * Registers that a call may clobber are the caller's business; the rest stand in struct
+ * arch_context. SP_EL0 (current), kernel_current and the stack change together, with interrupts
+ * off, so that a trap finds either thread whole.
  */
 #include <asm/thread.h>
 

@@ -2,8 +2,9 @@
 /*
  * The generic timer: the virtual counter, and the virtual timer as a one-shot.
  *
- * CNTVCT_EL0 counts in step on all CPUs at CNTFRQ_EL0. The timer's interrupt is a level that holds as
- * long as the counter is past the comparator, so the handler switches it off before anything else.
+ * CNTVCT_EL0 counts in step on all CPUs at CNTFRQ_EL0. The timer's interrupt is a level that holds
+ * as long as the counter is past the comparator, so the handler switches it off before anything
+ * else.
  * Contexts: interrupts off.
  */
 #include <asm/port.h>

@@ -3,8 +3,9 @@
  * Trap entry and return.
  *
  * An entry saves every register in a struct trap_frame on the interrupted thread's stack (from user
- * mode: on the kernel stack of that thread), makes the frame part of the chain of frame records, and
- * calls C with interrupts masked. User access needs no closing: PAN is set by the entry itself.
+ * mode: on the kernel stack of that thread), makes the frame part of the chain of frame records,
+ * and calls C with interrupts masked. User access needs no closing: PAN is set by the entry
+ * itself.
  * A stack pointer that has run into the guard below its stack is noticed before anything is stored,
  * and the CPU's emergency stack is taken instead.
  * TPIDRRO_EL0 is scratch for the first instructions: nothing interrupts them.
@@ -29,6 +30,13 @@
 	stp	x24, x25, [sp, #192]
 	stp	x26, x27, [sp, #208]
 	stp	x28, x29, [sp, #224]
+.endm
+
+/* The frame record, as if the interrupted instruction had been a call. */
+.macro record_call
+	mrs	x19, elr_el1
+	add	x19, x19, #4
+	stp	x29, x19, [sp, #TF_RECORD]
 .endm
 
 /* The rest of the frame; x21 = the interrupted sp. The record is the next function's caller. x0 = frame. */
@@ -95,8 +103,7 @@ vectors:
 .macro el1_frame
 	save_rest
 	add	x21, sp, #TF_SIZE
-	mrs	x19, elr_el1
-	stp	x29, x19, [sp, #TF_RECORD]
+	record_call
 	enter_c
 .endm
 
@@ -155,8 +162,8 @@ el0_bad:
 	bl	trap_bad
 
 /*
- * x0 is in tpidrro_el0, the stack pointer in a guard. This never returns, so tpidr_el0 (user mode's) is
- * free. An overflow of the emergency stack itself cannot be reported: the machine ends.
+ * x0 is in tpidrro_el0, the stack pointer in a guard. This never returns, so tpidr_el0 (user
+ * mode's) is free. An overflow of the emergency stack itself cannot be reported: the machine ends.
  */
 el1_overflow:
 	msr	tpidr_el0, x1
@@ -177,8 +184,7 @@ el1_overflow:
 	str	x0, [sp, #8]
 	save_rest
 	mov	x21, x1
-	mrs	x19, elr_el1
-	stp	x29, x19, [sp, #TF_RECORD]
+	record_call
 	enter_c
 	mov	x1, #TRAP_OVERFLOW
 	bl	trap_bad

@@ -2,8 +2,8 @@
 /*
  * What a trap was, and who handles it.
  *
- * ESR_EL1.EC says the class. Aborts that a mapping can cure go to do_page_fault(); whatever is in the
- * exception table goes to its fixup; the rest is a report. DDI 0487, ESR_EL1.
+ * ESR_EL1.EC says the class. Aborts that a mapping can cure go to do_page_fault(); whatever is in
+ * the exception table goes to its fixup; the rest is a report. DDI 0487, ESR_EL1.
  * Contexts: called from trap.S with interrupts masked.
  */
 #include <asm/port.h>
@@ -132,13 +132,9 @@ static void trap_abort(struct trap_frame *tf, bool exec)
 		return;
 	if (type < FSC_TRANSLATION || type > FSC_PERMISSION)
 		bad_trap(tf, abort_name(tf->esr), tf->esr, tf->far);
-	/*
-	 * No mapping cures a plain kernel access that PAN has refused. Without PAN only the absent page
-	 * is noticed. Either way it is the kernel's mistake.
-	 */
-	if (!trap_from_user(tf) && !kernel_half && !ex_find(tf->pc))
-		bad_trap(tf, "kernel access to user memory outside the user-access functions", tf->esr,
-			 tf->far);
+	/* No mapping cures a plain kernel access that PAN has refused: it is the kernel's mistake. */
+	if (!trap_from_user(tf) && !kernel_half && type == FSC_PERMISSION && !ex_find(tf->pc))
+		bad_trap(tf, "plain kernel access to user memory", tf->esr, tf->far);
 	do_page_fault(tf, tf->far, fault_flags(tf->esr, exec));
 }
 

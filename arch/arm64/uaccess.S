@@ -18,9 +18,9 @@
 
 	.text
 /*
- * size_t arch_user_copy(void *dst, const void *src, size_t n, bool to_user). Eight bytes at a time (one
- * access each, so an aligned word is copied whole); where eight fault, byte by byte up to the first
- * that cannot be reached, so that the count returned is exact.
+ * size_t arch_user_copy(void *dst, const void *src, size_t n, bool to_user). Eight bytes at a time
+ * (one access each, so an aligned word is copied whole); where eight fault, byte by byte up to the
+ * first that cannot be reached, so that the count returned is exact.
  */
 	.globl arch_user_copy
 arch_user_copy:
@@ -74,6 +74,21 @@ probe_write32:
 	ret
 .Lprobe_failed:
 	mov	w0, #0
+	ret
+
+/*
+ * void probe_hvc(u64 function), void probe_smc(u64 function): calls to whatever is above this
+ * exception level; where there is nothing, they are undefined instructions. Firmware may clobber
+ * x0 to x17.
+ */
+	.globl probe_hvc
+probe_hvc:
+	may_fault .Lno_firmware, hvc #0
+	ret
+	.globl probe_smc
+probe_smc:
+	may_fault .Lno_firmware, smc #0
+.Lno_firmware:
 	ret
 
 /* void semihosting_exit(const u64 block[2]): returns if there is no debugger to take it. */

@@ -5,8 +5,8 @@
  *
  * A feature is used if every usable CPU has it, so that threads may run anywhere.
  *
- * Locks and contexts: boot CPU from arch_start(), except arch_cpu_init() and the functions on threads.
- * See also: smp.c, switch.S.
+ * Locks and contexts: boot CPU from arch_start(), except arch_cpu_init() and the functions on
+ * threads. See also: smp.c, switch.S.
  */
 #include <asm/port.h>
 #include <asm/sbi.h>
@@ -174,8 +174,8 @@ void arch_cpu_init(void)
 void arch_cpu_idle(void)
 {
 	/*
-	 * An interrupt that is pending and enabled in sie ends WFI even while sstatus.SIE is clear, so
-	 * none can slip in between the caller's last look and the wait.
+	 * An interrupt that is pending and enabled in sie ends WFI even while sstatus.SIE is clear,
+	 * so none can slip in between the caller's last look and the wait.
 	 */
 	__asm__ __volatile__("wfi" ::: "memory");
 	arch_irq_enable();

@@ -39,8 +39,9 @@ static u64 satp_mode;
 /* ---- Boot tables ------------------------------------------------------------------------- */
 
 /*
- * Fills them. The MMU is off: addresses of symbols are physical, which is what entries hold. base: of
- * the image. Everything here is readable, writable and executable until arch_cpu_init() leaves it.
+ * Fills them. The MMU is off: addresses of symbols are physical, which is what entries hold. base:
+ * of the image. Everything here is readable, writable and executable until arch_cpu_init() leaves
+ * it.
  */
 void boot_build_tables(phys_t base)
 {
@@ -51,7 +52,7 @@ void boot_build_tables(phys_t base)
 		boot_image[i] = arch_pte_leaf(base + i * pt_span(1), rwx, 1);
 	for (phys_t pa = 0; pa < DIRECT_MAP_SIZE; pa += pt_span(GIGA_LEVEL))
 		boot_l2[pt_index(DIRECT_MAP + pa, GIGA_LEVEL)] =
-			arch_pte_leaf(pa, PA_READ | PA_WRITE | PA_GLOBAL, GIGA_LEVEL);
+		    arch_pte_leaf(pa, PA_READ | PA_WRITE | PA_GLOBAL, GIGA_LEVEL);
 	boot_l2[pt_index(KERNEL_VA, GIGA_LEVEL)] = arch_pte_table((phys_t)boot_image, false);
 	boot_l3[last] = arch_pte_table((phys_t)boot_l2, false);
 	boot_l4[last] = arch_pte_table((phys_t)boot_l3, false);
@@ -65,8 +66,8 @@ static u64 mode_of(u64 bits)
 }
 
 /*
- * The value of sv= on the command line, which has to be known before there are tables that depend on
- * it, and so before cmdline_parse(). 0 if it is not there; what is wrong with it is said later.
+ * The value of sv= on the command line, which has to be known before there are tables that depend
+ * on it, and so before cmdline_parse(). 0 if it is not there; what is wrong with it is said later.
  */
 static u64 peek_mode(const char *s)
 {
@@ -79,8 +80,8 @@ static u64 peek_mode(const char *s)
 			quote = *s;
 		else if (last == ' ' && strncmp(s, "sv=", 3) == 0)
 			return s[3] && s[4] && (s[5] == ' ' || !s[5])
-				       ? mode_of((u64)(s[3] - '0') * 10 + (u64)(s[4] - '0'))
-				       : 0;
+				   ? mode_of((u64)(s[3] - '0') * 10 + (u64)(s[4] - '0'))
+				   : 0;
 	}
 	return 0;
 }
@@ -91,7 +92,8 @@ static int parse_sv(const char *value)
 
 	return parse_u64(value, &bits) == 0 && mode_of(bits) ? 0 : -EINVAL;
 }
-CMDLINE_OPTION(sv, "sv", "sv=39|48|57  the widest addresses to use (riscv64; default: all there is)",
+CMDLINE_OPTION(sv, "sv",
+	       "sv=39|48|57  the widest addresses to use (riscv64; default: all there is)",
 	       parse_sv);
 
 u64 mmu_satp(phys_t root, unsigned int tag)
@@ -164,8 +166,9 @@ void arch_root_load(phys_t root, unsigned int tag, bool flush)
 {
 	/*
 	 * Orders earlier stores to tables before this CPU's walks through the new root: they have
-	 * left the store buffer. What the TLB remembers as absent from an earlier use of the tag is in
-	 * the user half only, where a fault is tried again. Pairs with mm_fault_locked() in mm/fault.c.
+	 * left the store buffer. What the TLB remembers as absent from an earlier use of the tag is
+	 * in the user half only, where a fault is tried again. Pairs with mm_fault_locked() in
+	 * mm/fault.c.
 	 */
 	smp_mb();
 	csr_write(satp, mmu_satp(root, tag));
@@ -181,7 +184,8 @@ phys_t arch_root_current(void)
 	return root == kernel_root ? 0 : root;
 }
 
-/* The kernel's own root has nothing in its user half. Without tags, what is cached of it must go. */
+/* The kernel's own root has nothing in its user half. Without tags, what is cached of it must go.
+ */
 void arch_root_load_none(void)
 {
 	arch_root_load(kernel_root, 0, !arch.tag_bits);
@@ -212,7 +216,8 @@ void arch_tlb_flush_remote(cpumask_t mask, const struct arch_flush *f)
 {
 	cpumask_t me = cpumask_of(smp_processor_id());
 
-	/* Orders the cleared entries before the fences: they are visible when a target walks again. */
+	/* Orders the cleared entries before the fences: they are visible when a target walks again.
+	 */
 	smp_mb();
 	if (mask & me)
 		arch_tlb_flush_local(f);

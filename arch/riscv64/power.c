@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The end of the machine. SBI's system reset cannot tell an exit status, so QEMU's test device comes
- * first; it is the one that ends a run with success or failure.
+ * The end of the machine. SBI's system reset cannot tell an exit status, so QEMU's test device
+ * comes first; it is the one that ends a run with success or failure.
  *
  * Contexts: any, with anything held.
  */
@@ -35,13 +35,15 @@ void power_init(const struct fdt *f)
 static void store_guarded(volatile u32 *p, u32 value)
 {
 	__asm__ __volatile__("1:	sw	%1, (%0)\n"
-			     "2:\n\t" EX_TABLE("1b", "2b")::"r"(p), "r"(value)
+			     "2:\n\t" EX_TABLE("1b", "2b")::"r"(p),
+			     "r"(value)
 			     : "memory");
 }
 
 /*
- * Without a device tree the test device is looked for where QEMU has it: a failure must be told. Only
- * where no vendor claims the CPU, as in an emulator, and before kmap_init(), which maps memory alone.
+ * Without a device tree the test device is looked for where QEMU has it: a failure must be told.
+ * Only where no vendor claims the CPU, as in an emulator, and before kmap_init(), which maps memory
+ * alone.
  */
 static volatile u32 *guess_test_device(void)
 {

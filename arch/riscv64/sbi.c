@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Calls into the firmware: console, interprocessor interrupts, remote fences, harts, timer, power-off.
+ * Calls into the firmware: console, interprocessor interrupts, remote fences, harts, timer,
+ * power-off.
  *
  * The firmware names harts by a 64-bit mask and the hart id that its bit 0 stands for; ids may be
  * far apart, so a set of CPUs can take several calls.
@@ -82,8 +83,8 @@ void arch_early_print(const char *s)
 /* ---- Sets of CPUs ------------------------------------------------------------------------ */
 
 /*
- * Takes the CPUs out of *mask whose hart ids lie in one aligned window of 64, that of the first, and
- * returns them as the firmware wants them.
+ * Takes the CPUs out of *mask whose hart ids lie in one aligned window of 64, that of the first,
+ * and returns them as the firmware wants them.
  */
 static u64 next_window(cpumask_t *mask, u64 *base)
 {
@@ -91,7 +92,7 @@ static u64 next_window(cpumask_t *mask, u64 *base)
 	unsigned int cpu;
 
 	*base = ALIGN_DOWN(boot.hwid[__builtin_ctzll(*mask)], 64ULL);
-	for_each_cpu(cpu, *mask) {
+	for_each_cpu (cpu, *mask) {
 		if (ALIGN_DOWN(boot.hwid[cpu], 64ULL) != *base)
 			continue;
 		harts |= BIT(boot.hwid[cpu] - *base);
@@ -120,8 +121,8 @@ void sbi_remote_sfence(cpumask_t mask, vaddr_t start, u64 size, unsigned int tag
 
 	while (mask) {
 		u64 harts = next_window(&mask, &base);
-		struct sbi_ret r = sbi_call(SBI_RFENCE, SBI_RFENCE_SFENCE_VMA_ASID, harts, base,
-					    start, size, tag);
+		struct sbi_ret r =
+		    sbi_call(SBI_RFENCE, SBI_RFENCE_SFENCE_VMA_ASID, harts, base, start, size, tag);
 
 		if (r.error)
 			panic("sbi: remote_sfence_vma_asid(%#llx, %llu, %#llx, %#llx) failed: %lld",
@@ -153,7 +154,7 @@ void sbi_set_timer(u64 when)
 
 void sbi_shutdown(bool failure)
 {
-	sbi_call(SBI_SRST, SBI_SRST_RESET, SBI_SRST_SHUTDOWN,
-		 failure ? SBI_SRST_SYSTEM_FAILURE : 0, 0, 0, 0);
+	sbi_call(SBI_SRST, SBI_SRST_RESET, SBI_SRST_SHUTDOWN, failure ? SBI_SRST_SYSTEM_FAILURE : 0,
+		 0, 0, 0);
 	sbi_call(SBI_LEGACY_SHUTDOWN, 0, 0, 0, 0, 0, 0);
 }

@@ -40,8 +40,8 @@ int arch_cpu_start(unsigned int cpu, struct thread *idle)
 }
 
 /*
- * How an IPI leaves this CPU. The firmware does it for now; a port that finds an IMSIC or the ACLINT's
- * SSWI device points this at a store to it, and sets arch.default_unmaskable to false.
+ * How an IPI leaves this CPU. The firmware does it for now; a port that finds an IMSIC or the
+ * ACLINT's SSWI device points this at a store to it, and sets arch.default_unmaskable to false.
  */
 static void (*ipi_send_hw)(cpumask_t mask) = sbi_send_ipi;
 

@@ -25,14 +25,45 @@ phys_t image_to_phys(const void *p)
 	return (vaddr_t)p - KERNEL_VA + image_phys_base;
 }
 
+/* A load that may fault: the boot tables map everything, whether there is memory or not. */
+static bool is_readable(const volatile u8 *p)
+{
+	u64 ok;
+
+	__asm__ __volatile__("li	%0, 0\n"
+			     "1:	lbu	zero, (%1)\n"
+			     "	li	%0, 1\n"
+			     "2:\n\t" EX_TABLE("1b", "2b")
+			     : "=&r"(ok)
+			     : "r"(p)
+			     : "memory");
+	return ok;
+}
+
+/* How many of size bytes from p on can be read, to a page. */
+static size_t readable_size(const u8 *p, size_t size)
+{
+	size_t n = 0;
+
+	while (n < size && is_readable(p + n))
+		n = ALIGN_UP((vaddr_t)p + n + 1, PAGE_SIZE) - (vaddr_t)p;
+	return min(n, size);
+}
+
 static void open_tree(struct fdt *f, phys_t pa)
 {
+	const u8 *blob = phys_to_virt(pa);
+	const size_t magic_and_size = 8;
 	const char *why;
+	size_t max;
 
 	if (pa % 8 != 0 || pa >= DIRECT_MAP_SIZE - FDT_MAX)
 		boot_fail("device tree at %#llx: not an address that it can have",
 			  (unsigned long long)pa);
-	if (fdt_open(f, phys_to_virt(pa), FDT_MAX, &why) != 0)
+	if (readable_size(blob, magic_and_size) < magic_and_size)
+		boot_fail("device tree at %#llx: no memory there", (unsigned long long)pa);
+	max = readable_size(blob, min((u64)fdt_cell(blob, 1), FDT_MAX));
+	if (fdt_open(f, blob, max(max, magic_and_size), &why) != 0)
 		boot_fail("device tree at %#llx: %s", (unsigned long long)pa, why);
 }
 

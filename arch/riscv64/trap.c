@@ -63,8 +63,8 @@ static void trap_ipi(void)
 {
 	csr_clear(sip, SIE_SSIE);
 	/*
-	 * Orders the clearing, a CSR write, before the look at the reasons: a reason set after the look
-	 * raises the interrupt again. Pairs with arch_send_ipi() in smp.c.
+	 * Orders the clearing, a CSR write, before the look at the reasons: a reason set after the
+	 * look raises the interrupt again. Pairs with arch_send_ipi() in smp.c.
 	 */
 	arch_io_mb();
 	handle_ipi();
@@ -95,9 +95,10 @@ static void trap_interrupt(struct trap_frame *tf, u64 number)
 static const char *exception_name(u64 cause)
 {
 	static const char *const names[] = {
-		"misaligned jump", "access fault on a fetch", "illegal instruction", "breakpoint",
-		"misaligned load", "access fault on a load", "misaligned store",
-		"access fault on a store", "call from user mode", "call from the kernel",
+		"misaligned jump",	"access fault on a fetch", "illegal instruction",
+		"breakpoint",		"misaligned load",	   "access fault on a load",
+		"misaligned store",	"access fault on a store", "call from user mode",
+		"call from the kernel",
 	};
 
 	return cause < ARRAY_SIZE(names) ? names[cause] : "unknown exception";
@@ -134,8 +135,9 @@ static bool is_text(u64 addr)
 }
 
 /*
- * Makes the chain of frame records whole. A function that calls nothing has saved no return address:
- * the older frame pointer stands where it would be, and the address is still in its register.
+ * Makes the chain of frame records whole. A function that calls nothing has saved no return
+ * address: the older frame pointer stands where it would be, and the address is still in its
+ * register.
  */
 static void complete_record(struct trap_frame *tf)
 {

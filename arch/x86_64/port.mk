@@ -1,4 +1,3 @@
 CROSS ?=
-ARCH_CFLAGS := -m64 -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -march=x86-64 -fcf-protection=none \
-	-mno-omit-leaf-frame-pointer
+ARCH_CFLAGS := -m64 -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -march=x86-64 -fcf-protection=none
 DRIVERS := uart_16550.c apic.c acpi.c

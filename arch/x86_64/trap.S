@@ -138,8 +138,11 @@ entry_on_ist:
  */
 	.globl	arch_cpu_idle, idle_hlt, idle_hlt_end
 arch_cpu_idle:
+	pushq	%rbp
+	movq	%rsp, %rbp
 	sti
 idle_hlt:
 	hlt
 idle_hlt_end:
+	popq	%rbp
 	ret

@@ -115,7 +115,9 @@ static __noreturn void bad_exception(struct trap_frame *tf)
 {
 	const char *name = exception_names[tf->vector];
 
-	bad_trap(tf, name ? name : "exception of a reserved vector", tf->error, tf->vector);
+	if (!name)
+		bad_trap(tf, "exception of a reserved vector", tf->error, tf->vector);
+	bad_trap(tf, name, tf->error, 0);
 }
 
 /* ---- Interrupts --------------------------------------------------------------------------- */

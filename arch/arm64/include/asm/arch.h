@@ -35,8 +35,8 @@
 #define PTE_ADDR_MASK 0x0000fffffffff000ULL
 
 /*
- * Permissions are hardware's where hardware has them. The kernel never executes user pages (PXN) and
- * user mode never the kernel's (UXN). A user page is not global.
+ * Permissions are hardware's where hardware has them. The kernel never executes user pages (PXN)
+ * and user mode never the kernel's (UXN). A user page is not global.
  */
 static inline pte_t arch_pte_leaf(phys_t pa, u64 attr, unsigned int level)
 {
@@ -101,9 +101,9 @@ static inline u64 pte_attr(pte_t pte)
  * pte_read() in pgtable.h and with hardware.
  * DSB ISHST: the store is complete for this CPU's own walker before the next access begins (D8,
  * ordering of table walks). Pairs with hardware.
- * ISB, kernel half only: an instruction already past translation would take the old "invalid", and a
- * kernel access cannot bear the fault. A user access can: it faults, finds the entry valid, and is
- * tried again, behind an exception return that synchronises as an ISB does.
+ * ISB, kernel half only: an instruction already past translation would take the old "invalid", and
+ * a kernel access cannot bear the fault. A user access can: it faults, finds the entry valid, and
+ * is tried again, behind an exception return that synchronises as an ISB does.
  */
 static inline void arch_pte_publish(pte_t *ptep, pte_t pte, bool kernel)
 {
@@ -115,9 +115,9 @@ static inline void arch_pte_publish(pte_t *ptep, pte_t pte, bool kernel)
 
 /*
  * Interrupts: PSTATE.I. F and A are open from arch_cpu_init() on, so that an FIQ or SError is
- * reported, and D stays masked. The "memory" clobbers keep the compiler from moving accesses out of the
- * section that the caller protects; the hardware needs nothing, as the CPU takes its own interrupts
- * in program order.
+ * reported, and D stays masked. The "memory" clobbers keep the compiler from moving accesses out
+ * of the section that the caller protects; the hardware needs nothing, as the CPU takes its own
+ * interrupts in program order.
  */
 static inline bool arch_irqs_enabled(void)
 {
@@ -153,8 +153,8 @@ static inline void arch_user_access_end(void)
 }
 
 /*
- * The ISB keeps the counter from being read before earlier instructions have finished (generic timer
- * chapter), so that time does not run backwards across a lock handed over.
+ * The ISB keeps the counter from being read before earlier instructions have finished (generic
+ * timer chapter), so that time does not run backwards across a lock handed over.
  */
 static inline u64 arch_cycles(void)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a CPU keeps itself: TPIDR_EL1 is the distance of its per-CPU area, SP_EL0 the running thread.
+ * Where a CPU keeps itself: TPIDR_EL1 is the distance of its per-CPU area, SP_EL0 the running
+ * thread.
  *
  * The kernel runs on SP_EL1, so SP_EL0 is free while in the kernel; entries from user mode save the
  * user's stack pointer and load it from kernel_current (trap.S).

@@ -14,6 +14,8 @@ phys_t image_pa(const void *p);
 
 /* start.c, from boot.S: where the device tree and the image are, and the exception level at entry. */
 __noreturn void arch_start(phys_t fdt, phys_t image, u64 entry_level);
+/* The kernel came from EL2: an HVC would reach nobody, and SMC is the only conduit. */
+extern bool boot_entered_el2;
 /* Adds " words" to arch.features. */
 void features_add(const char *fmt, ...) __printf(1, 2);
 
@@ -50,5 +52,7 @@ void thread_entry(void);
 bool probe_read32(vaddr_t addr, u32 *value);
 bool probe_write32(vaddr_t addr, u32 value);
 void semihosting_exit(const u64 block[2]);
+void probe_hvc(u64 function);
+void probe_smc(u64 function);
 
 #endif

@@ -20,8 +20,8 @@
 #define TCR_AS_SHIFT 36 /* 16-bit ASIDs */
 
 /*
- * SCTLR_EL1. Base: LSMAOE, nTLSMD, UCI, SPAN, EIS, TSCXT, nTWE, nTWI, UCT, DZE, EOS, SED, ITD. On: SA0,
- * SA, and M, C, I. SPAN is cleared later where the CPU has PAN.
+ * SCTLR_EL1. Base: LSMAOE, nTLSMD, UCI, SPAN, EIS, TSCXT, nTWE, nTWI, UCT, DZE, EOS, SED, ITD. On:
+ * SA0, SA, and M, C, I. SPAN is cleared later where the CPU has PAN.
  */
 #define SCTLR_BASE 0x34d5c980
 #define SCTLR_ON 0x101d
@@ -32,9 +32,9 @@
 /* Entry bits that boot.S needs; the codec in <asm/arch.h> has the others. */
 #define BOOT_TABLE 0x3
 #define BOOT_ID_BLOCK 0x0040000000000f81     /* identity: read-only, executable, not global */
-#define BOOT_IMAGE_BLOCK 0x0040000000000701  /* the image: all permissions until kmap_init() */
-#define BOOT_DIRECT_BLOCK 0x0060000000000701 /* memory: read-write */
-#define BOOT_DEVICE_BLOCK 0x0060000000000405 /* read-write, device */
+#define BOOT_IMAGE_BLOCK 0x0440000000000701  /* the image: all permissions until kmap_init() */
+#define BOOT_DIRECT_BLOCK 0x0460000000000701 /* memory: read-write */
+#define BOOT_DEVICE_BLOCK 0x0460000000000405 /* read-write, device */
 
 /*
  * The guess of the last resort: where QEMU's virt machine and its kin have a PL011, mapped at a

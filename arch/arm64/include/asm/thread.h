@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a switched-out thread keeps: the registers that AAPCS64 says a call preserves. switch.S knows
- * the offsets; cpu.c asserts them.
+ * What a switched-out thread keeps: the registers that AAPCS64 says a call preserves. switch.S
+ * knows the offsets; cpu.c asserts them.
  */
 #ifndef ASM_THREAD_H
 #define ASM_THREAD_H

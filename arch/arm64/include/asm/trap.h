@@ -29,7 +29,7 @@
 struct trap_frame {
 	u64 x[31];
 	u64 sp, pc, pstate;
-	u64 record[2]; /* a frame record {fp, return address}, so that backtraces go through the trap */
+	u64 record[2]; /* a frame record {fp, pc + 4}, so that backtraces go through the trap */
 	u64 esr, far;
 };
 

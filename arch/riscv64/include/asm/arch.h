@@ -3,9 +3,10 @@
  * The inline part of the port: entry codec, publishing, interrupt state, user access, cycles.
  *
  * An entry (privileged specification 4.3 to 4.6): V R W X U G A D in bits 0 to 7, two bits for
- * software in 8 and 9, the frame number from bit 10 to 53, extensions above. W without R is reserved.
- * Memory attributes belong to the physical address (PMAs), so a device's entry looks like any other;
- * that it is one is noted in a software bit, which in an invalid entry says PROT_NONE instead.
+ * software in 8 and 9, the frame number from bit 10 to 53, extensions above. W without R is
+ * reserved. Memory attributes belong to the physical address (PMAs), so a device's entry looks like
+ * any other; that it is one is noted in a software bit, which in an invalid entry says PROT_NONE
+ * instead.
  */
 #ifndef GRACE_ASM_ARCH_H
 #define GRACE_ASM_ARCH_H
@@ -21,8 +22,8 @@
 #define PTE_G BIT(5)
 #define PTE_A BIT(6)
 #define PTE_D BIT(7)
-#define PTE_SOFT_DEVICE BIT(8)	/* where V is set */
-#define PTE_SOFT_NONE BIT(8)	/* where V is clear: a PROT_NONE leaf */
+#define PTE_SOFT_DEVICE BIT(8) /* where V is set */
+#define PTE_SOFT_NONE BIT(8)   /* where V is clear: a PROT_NONE leaf */
 #define PTE_SOFT_SPECIAL BIT(9)
 #define PTE_NONE_DEVICE BIT(54) /* in a PROT_NONE leaf, which the hardware does not look at */
 #define PTE_PFN_SHIFT 10
@@ -90,7 +91,8 @@ static inline void arch_pte_publish(pte_t *ptep, pte_t pte, bool kernel)
 
 static inline bool arch_irq_save(void)
 {
-	riscv_keep_frame_record(); /* local_irq_save() may note the frame, for another CPU to unwind */
+	riscv_keep_frame_record(); /* local_irq_save() may note the frame, for another CPU to unwind
+				    */
 	return csr_read_clear(sstatus, SSTATUS_SIE) & SSTATUS_SIE;
 }
 static inline void arch_irq_enable(void)

@@ -6,8 +6,8 @@
 #define GRACE_ASM_BARRIER_H
 
 /*
- * gcc 12 makes a compare-exchange from LR.aq and SC.aq: a later load may be done before the SC. This
- * completes the full barrier that <atomic.h> promises.
+ * gcc 12 makes a compare-exchange from LR.aq and SC.aq: a later load may be done before the SC.
+ * This completes the full barrier that <atomic.h> promises.
  */
 static inline void arch_mb_after_rmw(void)
 {

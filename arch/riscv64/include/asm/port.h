@@ -11,7 +11,7 @@
 #define START_TP 16
 #define START_ENTRY 24
 
-#define EARLY_EXIT_STATUS 2 /* EXIT_BAD_BOOT; power.c checks it */
+#define EARLY_EXIT_STATUS 2	   /* EXIT_BAD_BOOT; power.c checks it */
 #define TEST_DEVICE_GUESS 0x100000 /* where QEMU's virt machine has its test device */
 
 #define SATP_MODE_SHIFT 60

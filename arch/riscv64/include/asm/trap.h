@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The trap frame. trap.S makes it on the interrupted thread's stack, or on the thread's kernel stack
- * for a trap from user mode.
+ * The trap frame. trap.S makes it on the interrupted thread's stack, or on the thread's kernel
+ * stack for a trap from user mode.
  */
 #ifndef GRACE_ASM_TRAP_H
 #define GRACE_ASM_TRAP_H

@@ -16,8 +16,11 @@
 #define GDT_ENTRIES 8
 
 #define CR0_PG (1 << 31)
-/* Paging, alignment checks for user mode, write protection, FPU errors as traps, protected mode. */
-#define CR0_KERNEL 0x80050033
+/*
+ * Paging, alignment checks for user mode, write protection, FPU errors as traps, protected mode; and
+ * "task switched", so that an FPU or vector instruction, which the kernel must not have, traps.
+ */
+#define CR0_KERNEL 0x8005003b
 #define CR4_PAE (1 << 5)
 #define CR4_MCE (1 << 6)
 #define CR4_PGE (1 << 7)
