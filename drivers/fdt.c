@@ -28,16 +28,15 @@
 
 /* Header words. */
 enum {
-	H_MAGIC,
-	H_SIZE,
-	H_STRUCT,
-	H_STRINGS,
-	H_RSVMAP,
-	H_VERSION,
-	H_COMPATIBLE,
-	H_BOOT_CPU,
-	H_STRINGS_SIZE,
-	H_STRUCT_SIZE
+	H_MAGIC = 0,
+	H_SIZE = 1,
+	H_STRUCT = 2,
+	H_STRINGS = 3,
+	H_RSVMAP = 4,
+	H_VERSION = 5,
+	H_COMPATIBLE = 6,
+	H_STRINGS_SIZE = 8,
+	H_STRUCT_SIZE = 9,
 };
 
 /* One token of the structure block with what belongs to it. */
@@ -79,8 +78,7 @@ static bool item_read_prop(const struct fdt *f, const u8 *s, u64 at, struct item
 		return false;
 	it->len = fdt_cell(s + at, 0);
 	name = fdt_cell(s + at, 1);
-	/* fdt_open() saw that the strings block ends with 0, so any name inside it ends inside it.
-	 */
+	/* fdt_open() saw that the strings block ends with 0, so a name inside it ends inside it. */
 	if (at + 8 + it->len > f->struct_size || name >= f->strings_size)
 		return false;
 	it->value = s + at + 8;
@@ -262,8 +260,7 @@ int fdt_next_sibling(const struct fdt *f, int node)
 	return -ENOENT;
 }
 
-/* Does the node's name match the first n characters of path? Without @ there, with any unit
- * address. */
+/* Is name the first n characters of path? Without @ there, it may have any unit address. */
 static bool name_matches(const char *name, const char *path, size_t n)
 {
 	size_t i;

@@ -3,8 +3,7 @@
  * From a device tree to `boot`: memory, what of it is taken, the command line, the console.
  *
  * What it reads is the same on every machine with a device tree; CPUs and interrupt controllers are
- * the ports' own. The number of entries looked at is bounded, because each costs a scan of the
- * blob.
+ * the ports' own. How many entries are looked at is bounded, because each costs a scan of the blob.
  *
  * Locks and contexts: boot CPU, from arch_start().
  * See also: drivers/fdt.c.
@@ -131,8 +130,7 @@ static u32 first_interrupt(const struct fdt *f, int node)
 		return 0;
 	if (cells < 3)
 		return fdt_cell(spec, 0);
-	/* A GIC's three cells: 0 is a shared interrupt (from 32 up), 1 a private one (from 16 up).
-	 */
+	/* A GIC's three cells: 0 is a shared interrupt (from 32), 1 a private one (from 16). */
 	return fdt_cell(spec, 1) + (fdt_cell(spec, 0) == 0 ? 32 : 16);
 }
 

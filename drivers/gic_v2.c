@@ -68,8 +68,8 @@ static void v2_send_sgi(cpumask_t mask, u32 intid)
 	for_each_cpu(cpu, mask)
 		targets |= per_cpu(target_bit, cpu);
 	/*
-	 * Orders what the handlers will read before the write that makes it pending. Pairs with the
-	 * DSB in v2_ack() of the target.
+	 * Orders what the handlers will read before the write that makes it pending. Pairs with
+	 * v2_ack() on the target.
 	 */
 	dsb(ishst);
 	gic_write(dist, GICD_SGIR, targets << 16 | intid);
@@ -79,14 +79,14 @@ static u32 v2_ack(void)
 {
 	u32 ack = gic_read(cpu_if, GICC_IAR);
 
-	/* Orders the acknowledge before what the handler reads. Pairs with the DSB in v2_send_sgi(). */
+	/* Orders the acknowledge before what the handler reads. Pairs with v2_send_sgi(). */
 	dsb(ish);
 	return ack;
 }
 
 static void v2_eoi(u32 ack)
 {
-	/* What the handler told the device comes before the end of its interrupt. Pairs with hardware. */
+	/* What the handler told the device comes before the end. Pairs with hardware. */
 	dsb(sy);
 	gic_write(cpu_if, GICC_EOIR, ack);
 }

@@ -26,7 +26,7 @@
 #define GICR_TYPER_LAST BIT(4)
 #define GICR_WAKER_SLEEP BIT(1)
 #define GICR_WAKER_CHILDREN_ASLEEP BIT(2)
-#define GICR_SGI_BASE 0x10000 /* second frame: the private interrupts, laid out as the distributor's */
+#define GICR_SGI_BASE 0x10000 /* second frame: private interrupts, as in the distributor */
 #define GICR_FRAMES 0x20000
 #define GICR_FRAMES_VLPIS 0x40000
 
@@ -89,7 +89,8 @@ static volatile void *find_redist(void)
 		if (p)
 			return p;
 	}
-	boot_fail("GICv3: no redistributor for CPU %u (affinity %#x)", smp_processor_id(), affinity);
+	boot_fail("GICv3: no redistributor for CPU %u (affinity %#x)", smp_processor_id(),
+		  affinity);
 }
 
 static void init_redist(volatile void *rd)
@@ -126,7 +127,8 @@ static void v3_enable(u32 intid)
 	volatile u8 *p = dist;
 
 	if (intid < GIC_NR_PRIVATE) {
-		gic_write((volatile u8 *)this_cpu(redist) + GICR_SGI_BASE, GICD_ISENABLER, 1u << intid);
+		gic_write((volatile u8 *)this_cpu(redist) + GICR_SGI_BASE, GICD_ISENABLER,
+			  1u << intid);
 		return;
 	}
 	*(volatile u64 *)(p + GICD_IROUTER + 8 * (u64)intid) = boot.hwid[0];
@@ -145,8 +147,8 @@ static u64 sgi_register(u64 mpidr, u32 intid)
 static void v3_send_sgi(cpumask_t mask, u32 intid)
 {
 	/*
-	 * Orders what the handlers will read before the write that makes it pending. Pairs with the
-	 * DSB in v3_ack() of the target.
+	 * Orders what the handlers will read before the write that makes it pending. Pairs with
+	 * v3_ack() on the target.
 	 */
 	dsb(ishst);
 	while (mask) {
@@ -172,7 +174,7 @@ static u32 v3_ack(void)
 
 	/*
 	 * The acknowledge takes effect (IHI 0069, "Observability"), and what the handler reads
-	 * comes after it. Pairs with the DSB in v3_send_sgi().
+	 * comes after it. Pairs with v3_send_sgi().
 	 */
 	dsb(sy);
 	return ack;
@@ -180,7 +182,7 @@ static u32 v3_ack(void)
 
 static void v3_eoi(u32 ack)
 {
-	/* What the handler told the device comes before the end of its interrupt. Pairs with hardware. */
+	/* What the handler told the device comes before the end. Pairs with hardware. */
 	dsb(sy);
 	write_sysreg(icc_eoir1_el1, ack);
 	isb();

@@ -113,8 +113,7 @@ void plic_interrupt(void)
 			spurious_interrupt(line);
 		/*
 		 * Orders what the handler did to its device before the completion: else the line,
-		 * still raised, would be taken again for nothing. Pairs with the PLIC's own
-		 * sampling.
+		 * still raised, would be taken again for nothing.
 		 */
 		arch_io_mb();
 		*reg(CLAIM(context)) = line;

@@ -26,7 +26,7 @@
 #define INT_RX_TIMEOUT 0x040 /* fewer characters than the FIFO's mark, and none coming */
 #define INT_ALL 0x7ff
 
-/* How often putc looks for room before it gives a character up: a dead UART must not hang the kernel. */
+/* How often putc looks for room: a dead UART loses characters and does not hang the kernel. */
 #define PUTC_PATIENCE 1000000u
 
 static volatile u8 *regs;

@@ -46,7 +46,10 @@ const struct command *command_find(const char *name); /* NULL if there is none *
  * EXIT_TESTS_FAILED. Returns 0, or the -errno of the command that failed. Thread context.
  */
 int console_run(const char *line);
-/* What poweroff without an argument ends with: EXIT_TESTS_FAILED once console_run() has failed. */
+/*
+ * What poweroff without an argument ends with: EXIT_TESTS_FAILED once console_run() has failed,
+ * unless it was called by a command, whose own result counts then.
+ */
 int console_exit_status(void);
 /* "EINVAL" for -EINVAL; "?" for what errno.h does not have. */
 const char *errno_name(int err);

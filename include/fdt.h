@@ -14,12 +14,13 @@ struct fdt {
 };
 
 /*
- * Checks header and structure block of the blob of which max bytes may be read. Returns 0, or -EINVAL
- * with *why set to a phrase such as "bad magic" or "cut short". Only after it may the others be used.
+ * Checks header and structure block of the blob of which max bytes may be read. Returns 0, or
+ * -EINVAL with *why set to a phrase such as "bad magic" or "cut short". The others need success.
  */
 int fdt_open(struct fdt *f, const void *blob, size_t max, const char **why);
 
-/* A node is the offset of its FDT_BEGIN_NODE in the structure block; -ENOENT where there is none. */
+/* A node is the offset of its FDT_BEGIN_NODE in the structure block; -ENOENT where there is none.
+ * An error number given as a node has no name, no properties and no relatives. */
 int fdt_root(const struct fdt *f);
 int fdt_first_child(const struct fdt *f, int node);
 int fdt_next_sibling(const struct fdt *f, int node);
@@ -51,8 +52,8 @@ bool fdt_enabled(const struct fdt *f, int node);
 int fdt_reserved(const struct fdt *f, unsigned int n, u64 *addr, u64 *size);
 
 /*
- * Fills what a device tree says of every machine: boot.mem, boot.reserved (block, /reserved-memory and
- * the blob itself), boot.cmdline, boot.console, initrd reserved. Ports add CPUs and interrupt controllers.
+ * Fills what a device tree says of every machine: boot.mem, boot.reserved (block, /reserved-memory,
+ * initrd, the blob itself), boot.cmdline, boot.console. Ports add CPUs and interrupt controllers.
  */
 void fdt_fill_boot(const struct fdt *f);
 

@@ -19,7 +19,7 @@ struct trap_frame;
 
 typedef void (*gic_handler)(struct trap_frame *tf);
 
-/* Finds the controller in the device tree, maps it, quiets it. boot_fail() without. Boot CPU, once. */
+/* Finds the controller in the device tree, maps it, quiets it; or boot_fail(). Boot CPU, once. */
 void gic_init(const struct fdt *f);
 /* How many CPUs the controller can serve. */
 unsigned int gic_max_cpus(void);
@@ -31,7 +31,7 @@ void gic_init_cpu(void);
 /* INTID of the n-th entry of a node's "interrupts", or -ENOENT. */
 int gic_fdt_irq(const struct fdt *f, int node, unsigned int n);
 
-/* Sets what handles an INTID, between irq_enter() and irq_exit(). Boot CPU, before gic_init_cpu(). */
+/* Sets what handles an INTID, inside irq_enter()..irq_exit(). Boot CPU, before gic_init_cpu(). */
 void gic_set_handler(u32 intid, gic_handler fn);
 /* Makes SGI intid pending on each CPU of mask. Any context. Orders earlier stores before it. */
 void gic_send_sgi(cpumask_t mask, u32 intid);

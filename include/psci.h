@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Arm Power State Coordination Interface (DEN 0022): the firmware that starts CPUs and ends machines.
+ * Arm Power State Coordination Interface (DEN 0022): the firmware that starts CPUs and ends
+ * machines.
  */
 #ifndef GRACE_PSCI_H
 #define GRACE_PSCI_H
@@ -12,7 +13,8 @@
 void psci_init(const struct fdt *f);
 bool psci_present(void);
 /*
- * Starts the CPU of that MPIDR affinity at a physical address, MMU off, with arg in x0. 0, or -EINVAL,
+ * Starts the CPU of that MPIDR affinity at a physical address, MMU off, with arg in x0. 0, or
+ * -EINVAL,
  * -EEXIST (on already), -EPERM, -ENODEV, -EIO. Thread context.
  */
 int psci_cpu_on(u64 mpidr, phys_t entry, u64 arg);

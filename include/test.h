@@ -4,8 +4,9 @@
  *
  *   TEST(gup, refuses_write_to_readonly) { ... EXPECT_EQ(gup_fast(...), 0); }
  *
- * A test runs in a thread of its own, may sleep, and must leave nothing behind. An EXPECT that fails
- * prints where and both values, and the test goes on; an ASSERT returns from the test function.
+ * A test runs in a thread of its own, may sleep, and must leave nothing behind. An EXPECT that
+ * fails prints where and both values, and the test goes on; an ASSERT returns from the test
+ * function.
  */
 #ifndef GRACE_TEST_H
 #define GRACE_TEST_H
@@ -61,8 +62,9 @@ void test_note(const char *fmt, ...) __printf(1, 2);
 
 /*
  * Runs every test that "suite.name" matches the glob, in order of link; prints the plan first.
- * Also fails a test after which pages, tables or slab objects are missing, or a warning was printed.
- * Returns the number of failures. Thread context.
+ * Also fails a test after which pages, tables or slab objects are missing, or a warning was
+ * printed. Returns the number of failures; a glob that matches nothing counts as one. Thread
+ * context.
  */
 unsigned int tests_run(const char *glob);
 

@@ -7,7 +7,7 @@
  * CPU does so too, and one with threads waiting wakes an idle CPU that may take one.
  * Why. Without it the threads of the race would end up one behind the other, and meet no more.
  * Locks: two run-queue locks to move a thread (see sched.c); all decisions read hints without them
- * and are looked at again under them. irqs off throughout. See also: docs/threads.md.
+ * and are looked at again under them. irqs off throughout. See also: sched.c.
  */
 #include "sched.h"
 

@@ -38,6 +38,8 @@ static WAIT_QUEUE(input_wait);
 static bool have_irq;
 
 static bool run_failed;
+/* Lines being run: more than one when a command, waiting for it meanwhile, has another run. */
+static unsigned int nesting;
 
 /* ---- Input -------------------------------------------------------------------------------- */
 
@@ -274,6 +276,7 @@ static int run_line(const char *line)
 		print_line("the line is longer than %u bytes", RUN_MAX - 1);
 		return -E2BIG;
 	}
+	nesting++;
 	while (*s) {
 		char *command = s;
 		int err;
@@ -283,6 +286,7 @@ static int run_line(const char *line)
 		if (err && !failed)
 			failed = err;
 	}
+	nesting--;
 	return failed;
 }
 
@@ -290,7 +294,7 @@ int console_run(const char *line)
 {
 	int err = run_line(line);
 
-	if (err)
+	if (err && nesting == 0)
 		run_failed = true;
 	return err;
 }

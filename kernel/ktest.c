@@ -235,10 +235,15 @@ static unsigned int count_matching(const char *glob)
 unsigned int tests_run(const char *glob)
 {
 	unsigned int counts[NR_OUTCOMES] = { 0 }, nr = 0;
+	unsigned int plan = count_matching(glob);
 	struct census census;
 
 	print_line("KTAP version 1");
-	print_line("1..%u", count_matching(glob));
+	print_line("1..%u", plan);
+	if (plan == 0) {
+		print_line("# no test matches %s", glob);
+		return 1;
+	}
 	take_census(&census);
 	for (const struct test *t = tests_start; t < tests_end; t++) {
 		if (test_matches(t, glob))

@@ -8,7 +8,7 @@
  * Why. Walkers and unmappers must meet at every instruction; RCU needs a place where no reader can be.
  * Rules: A2 (a borrowed address space is let go after the next root is loaded), R1 (each pass is a
  * quiescent state), R2. Locks: rq->lock is a leaf, irqs off, two of them in order of CPU number.
- * See also: docs/threads.md, tests/test_sched.c.
+ * See also: tests/test_sched.c.
  *
  * The protocol. Everything about a thread (state, on_rq, on_cpu, cpu, allowed) belongs to the lock of
  * its home, with one exception: a running thread sets its own state to sleeping, or back, with a plain

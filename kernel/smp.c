@@ -10,7 +10,7 @@
  * until fn is done; other threads of the CPU wait for it. All waiting can be preempted if the caller can,
  * or a CPU that does not answer would take the caller's CPU with it.
  * Rules: T4 (asserted in smp_call_mask()). Locks: none; the lists are pushed to by compare-exchange.
- * See also: tests/test_smp.c, docs/ipi.md.
+ * See also: tests/test_smp.c.
  *
  *   sender                                    target
  *   seq++, pushes the record

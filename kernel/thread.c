@@ -9,7 +9,7 @@
  * Why a reaper. A thread cannot free the stack it stands on, and stack_free() may sleep, which
  * finish_switch() may not. So the dead are handed to a thread that frees their stacks, one by one.
  * Locks: list_lock for all threads; a spinlock for the dead, irqs off, under no other lock.
- * See also: sched.c, docs/threads.md, tests/test_sched.c.
+ * See also: sched.c, tests/test_sched.c.
  */
 #include "sched.h"
 

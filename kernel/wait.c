@@ -8,7 +8,7 @@
  * Why no wake-up is lost. The waker always takes the queue's lock. If it had it before the waiter,
  * then the waiter, which takes it to queue itself and tests its condition after that, sees the change. If
  * it had it after, it finds the waiter, and thread_wake() does the rest (see sched.c).
- * Locks: the queue's lock, irqs off; run-queue locks are taken under it. See also: docs/threads.md.
+ * Locks: the queue's lock, irqs off; run-queue locks are taken under it. See also: sched.c.
  */
 #include <thread.h>
 #include <time.h>

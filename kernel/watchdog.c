@@ -134,18 +134,22 @@ static void check_cpu(unsigned int cpu, u64 ns)
 
 /* ---- A stalled grace period ------------------------------------------------------------------ */
 
-static void report_stall(const struct rcu_stats *s, u64 ns)
+static void report_stall(const struct rcu_stats *s, u64 ns, struct trap_frame *tf)
 {
 	unsigned int cpu;
 
 	printk("watchdog: RCU grace period %llu stalled for %llu ms, waiting for CPUs %#llx",
 	       (unsigned long long)s->grace_periods, ms(ns), (unsigned long long)s->waiting);
-	for_each_cpu(cpu, s->waiting)
-		backtrace_print_cpu(cpu);
+	for_each_cpu(cpu, s->waiting) {
+		if (cpu == smp_processor_id())
+			backtrace_print_trap(tf); /* not of the watchdog itself */
+		else
+			backtrace_print_cpu(cpu);
+	}
 	count_report(&watchdog_rcu_stall);
 }
 
-static void check_grace_period(u64 ns)
+static void check_grace_period(u64 ns, struct trap_frame *tf)
 {
 	struct rcu_stats s;
 
@@ -153,7 +157,7 @@ static void check_grace_period(u64 ns)
 	if (s.gp_age_ns == 0)
 		grace_period.last = ~0ULL;
 	else if (stuck(&grace_period, s.grace_periods, ns))
-		report_stall(&s, grace_period.stuck);
+		report_stall(&s, grace_period.stuck, tf);
 }
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -170,7 +174,7 @@ static u64 look_length(void)
 	return min(ns, 2 * interval);
 }
 
-static void look_at_others(void)
+static void look_at_others(struct trap_frame *tf)
 {
 	unsigned int cpu;
 	u64 ns = look_length();
@@ -180,7 +184,7 @@ static void look_at_others(void)
 	for_each_online_cpu(cpu)
 		if (cpu != smp_processor_id())
 			check_cpu(cpu, ns);
-	check_grace_period(ns);
+	check_grace_period(ns, tf);
 }
 
 void watchdog_tick(struct trap_frame *tf)
@@ -194,7 +198,7 @@ void watchdog_tick(struct trap_frame *tf)
 	 */
 	if (READ_ONCE(looking) || cmpxchg_acquire(&looking, false, true))
 		return;
-	look_at_others();
+	look_at_others(tf);
 	smp_store_release(&looking, false); /* Pairs with the cmpxchg_acquire() above, in any CPU. */
 }
 

@@ -32,7 +32,7 @@ PORTS = {
 }
 MAX_CPUS = 64
 GICV2_CPUS = 8
-MEM_LEAST = 2 << 20
+MEM_LEAST = 4 << 20  # less, and the firmware and the image do not fit
 NAMES = ("ARCH", "CPUS", "MEM", "ACCEL", "APPEND", "GIC", "CPU", "MACHINE", "QEMU", "QEMU_ARGS",
          "BUILD", "RULES")
 
@@ -54,7 +54,7 @@ def mem_bytes(text):
     size = int(match[1]) << {"K": 10, "": 20, "M": 20, "G": 30}[match[2].upper()] if match else 0
     if not MEM_LEAST <= size <= 1 << 40:
         raise BadRequest(f"MEM={text}: accepted is a number with M or G, such as 32M, 256M or 8G, "
-                         "and 2M at least")
+                         "and 4M at least")
     return size
 
 

@@ -210,14 +210,31 @@ TEST(text, rules_are_found_by_name_and_id)
 			EXPECT(strcmp(rule_table[i].id, rule_table[j].id) != 0);
 }
 
-TEST(text, unknown_command_is_answered)
+TEST(text, commands_and_errors_have_names)
+{
+	static const char *const names[] = { "help", "test",    "stress", "pt",    "mm", "cpus",
+					     "rcu",  "threads", "tlb",    "mem",   "bt", "sym",
+					     "rules", "poweroff" };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++)
+		if (!EXPECT(command_find(names[i]) != NULL))
+			test_note("no command %s", names[i]);
+	EXPECT(command_find("no_such_command") == NULL && command_find("") == NULL);
+	EXPECT_EQ(strcmp(errno_name(-EINVAL), "EINVAL"), 0);
+	EXPECT_EQ(strcmp(errno_name(-9999), "?"), 0);
+}
+
+TEST(text, command_lines_are_run)
 {
 	ASSERT(capture_start());
-	int err = console_run("no_such_command_as_this 1 2");
+	int err = console_run("echo one  \"two three\"; echo 'four; five'");
 	const char *said = capture_stop();
 
-	EXPECT(err < 0);
-	EXPECT(test_strstr(said, "no_such_command_as_this") != NULL);
+	EXPECT_EQ(err, 0);
+	const char *first = test_strstr(said, "one two three");
+
+	if (!EXPECT(first && test_strstr(first, "four; five")))
+		print_raw(said, strlen(said));
 	capture_free();
 }
 

@@ -72,7 +72,7 @@ void test_run_on_each(void (*fn)(void *), void *arg)
 			thread_join(t[cpu]);
 }
 
-static void hold_loop(struct holder *h)
+static __noinline void hold_loop(struct holder *h)
 {
 	unsigned int seen = 0;
 	u64 end = h->ns ? time_ns() + h->ns : ~0ULL;

@@ -5,8 +5,8 @@
  * Boot protocol (Linux's "arm64 Image" header): entered with x0 = device tree, MMU off, at EL2 or
  * EL1, interrupts in any state, at any 2 MiB-aligned address. What stands here runs before the MMU
  * is on, or from the identity map, so it uses PC-relative addresses only and no stack.
- * Rules: with the MMU off every access goes past the caches. What is written here is invalidated from
- * the caches before and after; what is read must have been cleaned to memory by its writer.
+ * Rules: with the MMU off every access goes past the caches. What is written here is invalidated
+ * from the caches before and after; what is read must have been cleaned to memory by its writer.
  * See also: start.c, smp.c, mmu.c.
  */
 #include <asm/sysreg.h>
@@ -127,7 +127,7 @@ from_el2:
 	msr	vbar_el2, x0
 	mov	x3, #(1 << 31)		/* RW: EL1 is AArch64; no trap, no second stage, no VHE */
 	msr	hcr_el2, x3
-	isb				/* E2H is off before the registers below change their meaning */
+	isb				/* with E2H off the registers below mean what they say */
 	msr	sctlr_el1, x1
 	msr	spsr_el2, x2
 	msr	elr_el2, x30
@@ -166,7 +166,7 @@ from_el2:
 	cbz	x1, 3f
 	msr	s3_4_c1_c2_2, xzr
 
-3:	mrs	x1, id_aa64pfr0_el1	/* EL1 may use the GIC's system registers, if there are any */
+3:	mrs	x1, id_aa64pfr0_el1	/* the GIC's system registers, if any, are EL1's too */
 	ubfx	x1, x1, #24, #4
 	cbz	x1, 4f
 	mrs	x0, s3_4_c12_c9_5	/* ICC_SRE_EL2: SRE, Enable */

@@ -63,13 +63,14 @@ void arch_cpu_init(void)
 		enable_pan();
 	timer_init_cpu(); /* quiet before its interrupt is enabled */
 	gic_init_cpu();
-	__asm__ __volatile__("msr daifclr, #5" ::: "memory"); /* SError, FIQ: reported from here on */
+	/* SError and FIQ: reported from here on. */
+	__asm__ __volatile__("msr daifclr, #5" ::: "memory");
 }
 
-/* A masked interrupt that is pending ends WFI, so there is no window between the caller's test and it. */
+/* A masked interrupt that is pending ends WFI: there is no window between the caller's test and it. */
 void arch_cpu_idle(void)
 {
-	/* Orders what was stored before sleeping, as some CPUs stop answering. Pairs with nobody. */
+	/* Stores are complete before the CPU sleeps: asleep, some stop draining them. */
 	dsb(sy);
 	__asm__ __volatile__("wfi" ::: "memory");
 	arch_irq_enable();

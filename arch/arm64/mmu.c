@@ -12,8 +12,8 @@
  * done, also for accesses under way that used what was dropped; ISB, so that this CPU's next
  * instructions translate anew. The scope is this CPU's (NSH) or the inner-shareable domain's (ISH:
  * every CPU).
- * The DSBs are the witnesses' other end: a target with interrupts masked does not delay a broadcast,
- * because its hardware answers, not its instructions.
+ * The DSBs are the witnesses' other end: a target with interrupts masked does not delay a
+ * broadcast, because its hardware answers, not its instructions.
  * Rules: G1, G2 (the hardware half), G3 (leaf-only or with walk caches).
  */
 #include <asm/port.h>
@@ -115,8 +115,8 @@ static u64 tlbi_operand(vaddr_t va, unsigned int tag)
 	do {                                                                                       \
 		u64 step = 1ULL << (f)->stride_shift;                                              \
 		if ((f)->start == 0 && (f)->end == ~0ULL) {                                        \
-			__asm__ __volatile__("tlbi " op_all ", %0" ::"r"(tlbi_operand(0, (f)->tag)) \
-					     : "memory");                                          \
+			u64 tag = tlbi_operand(0, (f)->tag);                                       \
+			__asm__ __volatile__("tlbi " op_all ", %0" ::"r"(tag) : "memory");         \
 			break;                                                                     \
 		}                                                                                  \
 		for (vaddr_t va = (f)->start; va < (f)->end; va += step) {                         \

@@ -121,7 +121,7 @@ void arch_send_ipi(cpumask_t mask)
 	gic_send_sgi(mask, GIC_SGI_IPI);
 }
 
-/* Needs interrupt priorities as masks (GICv3) or FEAT_NMI; the port uses neither: arch.nmi is false. */
+/* Needs GICv3 priorities as masks, or FEAT_NMI; the port uses neither: arch.nmi is false. */
 void arch_send_nmi(unsigned int cpu)
 {
 }

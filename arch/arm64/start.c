@@ -123,7 +123,8 @@ static int parse_va_bits(const char *value)
 {
 	return strcmp(value, "39") == 0 || strcmp(value, "48") == 0 ? 0 : -EINVAL;
 }
-CMDLINE_OPTION(va_bits, "va_bits", "va_bits=39|48  size of the user half (default 48)", parse_va_bits);
+CMDLINE_OPTION(va_bits, "va_bits", "va_bits=39|48  size of the user half (default 48)",
+	       parse_va_bits);
 
 static unsigned int wanted_va_bits(const char *s)
 {

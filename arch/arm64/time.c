@@ -21,7 +21,7 @@ static void timer_handler(struct trap_frame *tf)
 {
 	write_sysreg(cntv_ctl_el0, 0);
 	timer_interrupt(tf);
-	/* The GIC sees the line low before the end of the interrupt is written. Pairs with hardware. */
+	/* The line is low before the end of the interrupt is written. Pairs with hardware. */
 	isb();
 }
 

@@ -39,7 +39,7 @@
 	stp	x29, x19, [sp, #TF_RECORD]
 .endm
 
-/* The rest of the frame; x21 = the interrupted sp. The record is the next function's caller. x0 = frame. */
+/* The rest of the frame; x21 = the interrupted sp. C finds the frame in x0, the record in x29. */
 .macro enter_c
 	mrs	x22, elr_el1
 	mrs	x23, spsr_el1
@@ -52,7 +52,7 @@
 	mov	x0, sp
 .endm
 
-/* One of the 16 vectors, 128 bytes each. From the kernel: room for the frame, or the other stack. */
+/* One of 16 vectors, 128 bytes each. From the kernel: room for the frame, or the other stack. */
 .macro vector_el1 target
 	.balign	128
 	msr	tpidrro_el0, x0

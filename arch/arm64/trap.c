@@ -127,12 +127,12 @@ static void trap_abort(struct trap_frame *tf, bool exec)
 	bool kernel_half = tf->far >> 63;
 	unsigned int type = FSC_TYPE(tf->esr);
 
-	/* A probe of the kernel half: nothing to resolve, and it may come before there is a scheduler. */
+	/* A probe of the kernel half: nothing to resolve, perhaps before there is a scheduler. */
 	if (!trap_from_user(tf) && kernel_half && arch_fixup(tf))
 		return;
 	if (type < FSC_TRANSLATION || type > FSC_PERMISSION)
 		bad_trap(tf, abort_name(tf->esr), tf->esr, tf->far);
-	/* No mapping cures a plain kernel access that PAN has refused: it is the kernel's mistake. */
+	/* No mapping cures a plain access that PAN refused: it is the kernel's mistake. */
 	if (!trap_from_user(tf) && !kernel_half && type == FSC_PERMISSION && !ex_find(tf->pc))
 		bad_trap(tf, "plain kernel access to user memory", tf->esr, tf->far);
 	do_page_fault(tf, tf->far, fault_flags(tf->esr, exec));

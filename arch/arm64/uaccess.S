@@ -62,7 +62,7 @@ arch_user_copy:
 	.globl probe_read32
 probe_read32:
 	may_fault .Lprobe_failed, ldr w2, [x0]
-	dsb	sy		/* the fault, if there is one, is taken before the next instruction */
+	dsb	sy		/* a fault is taken before the next instruction */
 	str	w2, [x1]
 	mov	w0, #1
 	ret

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Atomic operations on 8 and 16 bits, which the instruction set lacks and gcc 12 calls by these names
- * (the ticket lock's, flags). An LR/SC pair works on the aligned word around them and keeps the rest.
- * Both carry aq and rl, so each is ordered as strongly as a caller may ask.
+ * Atomic operations on 8 and 16 bits, which the instruction set lacks and gcc 12 calls by these
+ * names (the ticket lock's, flags). An LR/SC pair works on the aligned word around them and keeps
+ * the rest. Both carry aq and rl, so each is ordered as strongly as a caller may ask.
  */
 	.text
 	/* a0: the address; becomes the word's. a3: the place in it, in bits. a4: the mask there. */

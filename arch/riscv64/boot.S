@@ -6,9 +6,13 @@
  * The firmware enters one hart, any one, with a0 = its id and a1 = the device tree; the others wait
  * in it until sbi_hart_start(). The code up to `high` runs where the image was loaded, so every
  * address here is relative to pc.
- * Why no identity map: when satp takes effect the next fetch faults, because nothing is mapped where
- * the code still runs, and the trap vector already holds the high address at which it goes on.
- * See also: start.c, mmu.c, smp.c. Spec: Linux's boot-image-header.rst describes the header.
+ * Why only the first hart at _start boots: OpenSBI (1.1, and others of its time) marks a hart as to
+ * be started before it notes where, so one that looks in between comes to _start too. It, like any
+ * hart that is to be started, finds its record by its id.
+ * Why no identity map: when satp takes effect the next fetch faults, because nothing is mapped
+ * where the code still runs, and the trap vector already holds the high address at which it goes
+ * on.
+ * See also: start.c, mmu.c, smp.c; the header is described in Linux's boot-image-header.rst.
  */
 #include <asm/port.h>
 #include <asm/sbi.h>
@@ -44,6 +48,10 @@ boot_hart:
 	csrc	sstatus, t0
 	mv	s1, a0				/* hart id */
 	mv	s2, a1				/* device tree */
+	la	t0, boot_claimed
+	li	t1, 1
+	amoswap.w.aqrl t1, t1, (t0)
+	bnez	t1, secondary_wait
 	la	a2, hello
 	call	early_puts
 
@@ -106,17 +114,31 @@ high:
 	la	t0, arch_start
 	jr	t0
 
-/* A hart started by arch_cpu_start(): a0 = its id, a1 = its start record's physical address. */
+/* A hart started by arch_cpu_start(), a0 = its id. */
 	.globl secondary_entry
 secondary_entry:
 	csrw	sie, zero
 	csrw	sscratch, zero
 	li	t0, SSTATUS_SIE | SSTATUS_FS | SSTATUS_VS | SSTATUS_SUM | SSTATUS_MXR
 	csrc	sstatus, t0
-	ld	t0, START_SATP(a1)
-	ld	sp, START_SP(a1)
-	ld	tp, START_TP(a1)
-	ld	t1, START_ENTRY(a1)
+	mv	s1, a0
+secondary_wait:
+	la	t2, start_records
+	la	t3, start_records + MAX_CPUS * START_SIZE
+1:	ld	t0, START_READY(t2)
+	beqz	t0, 2f
+	fence	r, rw				/* acquire: pairs with arch_cpu_start() in smp.c */
+	ld	t0, START_HART(t2)
+	beq	t0, s1, 3f
+2:	addi	t2, t2, START_SIZE
+	bltu	t2, t3, 1b
+	.4byte	0x0100000f			/* pause */
+	j	secondary_wait
+
+3:	ld	t0, START_SATP(t2)
+	ld	sp, START_SP(t2)
+	ld	tp, START_TP(t2)
+	ld	t1, START_ENTRY(t2)
 	csrw	stvec, t1
 	sfence.vma
 	csrw	satp, t0			/* the next fetch faults to secondary_high */
@@ -200,6 +222,12 @@ early_put_hex:
 	addi	a3, a3, -4
 	bgez	a3, 1b
 	ret
+
+	/* Not in .bss: the hart that boots clears that. */
+	.section .data
+	.balign	4
+boot_claimed:
+	.4byte	0
 
 	.section .rodata
 hello:

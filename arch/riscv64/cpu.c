@@ -6,7 +6,8 @@
  * A feature is used if every usable CPU has it, so that threads may run anywhere.
  *
  * Locks and contexts: boot CPU from arch_start(), except arch_cpu_init() and the functions on
- * threads. See also: smp.c, switch.S.
+ * threads.
+ * See also: smp.c, switch.S.
  */
 #include <asm/port.h>
 #include <asm/sbi.h>

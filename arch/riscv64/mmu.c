@@ -40,8 +40,7 @@ static u64 satp_mode;
 
 /*
  * Fills them. The MMU is off: addresses of symbols are physical, which is what entries hold. base:
- * of the image. Everything here is readable, writable and executable until arch_cpu_init() leaves
- * it.
+ * of the image, which is writable and executable until arch_cpu_init() leaves these tables.
  */
 void boot_build_tables(phys_t base)
 {
@@ -167,8 +166,7 @@ void arch_root_load(phys_t root, unsigned int tag, bool flush)
 	/*
 	 * Orders earlier stores to tables before this CPU's walks through the new root: they have
 	 * left the store buffer. What the TLB remembers as absent from an earlier use of the tag is
-	 * in the user half only, where a fault is tried again. Pairs with mm_fault_locked() in
-	 * mm/fault.c.
+	 * in the user half only, where a fault is tried again: see mm_fault_locked() in mm/fault.c.
 	 */
 	smp_mb();
 	csr_write(satp, mmu_satp(root, tag));
@@ -184,8 +182,7 @@ phys_t arch_root_current(void)
 	return root == kernel_root ? 0 : root;
 }
 
-/* The kernel's own root has nothing in its user half. Without tags, what is cached of it must go.
- */
+/* The kernel's own root has an empty user half. Without tags, what is cached of it must go. */
 void arch_root_load_none(void)
 {
 	arch_root_load(kernel_root, 0, !arch.tag_bits);
@@ -216,8 +213,7 @@ void arch_tlb_flush_remote(cpumask_t mask, const struct arch_flush *f)
 {
 	cpumask_t me = cpumask_of(smp_processor_id());
 
-	/* Orders the cleared entries before the fences: they are visible when a target walks again.
-	 */
+	/* Orders the cleared entries before the fences: targets that walk again see them. */
 	smp_mb();
 	if (mask & me)
 		arch_tlb_flush_local(f);

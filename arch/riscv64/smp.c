@@ -13,30 +13,42 @@
 #include <percpu.h>
 #include <thread.h>
 
+_Static_assert(offsetof(struct start_record, ready) == START_READY, "boot.S");
+_Static_assert(offsetof(struct start_record, hart) == START_HART, "boot.S");
 _Static_assert(offsetof(struct start_record, satp) == START_SATP, "boot.S");
 _Static_assert(offsetof(struct start_record, sp) == START_SP, "boot.S");
 _Static_assert(offsetof(struct start_record, tp) == START_TP, "boot.S");
 _Static_assert(offsetof(struct start_record, entry) == START_ENTRY, "boot.S");
+_Static_assert(sizeof(struct start_record) == START_SIZE, "boot.S");
 
-/* One for each CPU, so that a hart that comes late finds its own. */
-static struct start_record start_records[MAX_CPUS];
+/*
+ * One for each CPU, so that a hart that comes late finds its own. Not in .bss, which is not cleared
+ * yet when a hart that the firmware released too early looks for its record.
+ */
+struct start_record __section(".data") start_records[MAX_CPUS];
 
 int arch_cpu_start(unsigned int cpu, struct thread *idle)
 {
 	struct start_record *r = &start_records[cpu];
+	int err = 0;
 
-	if (!sbi_has(SBI_HSM))
-		return -ENODEV;
 	idle->ctx.percpu_offset = percpu_offset[cpu];
 	*r = (struct start_record){
+		.hart = boot.hwid[cpu],
 		.satp = mmu_satp(kernel_root, 0),
 		.sp = idle->stack + STACK_SIZE,
 		.tp = (u64)idle,
 		.entry = (u64)secondary_high,
 	};
-	/* Orders the record, and all that this CPU has set up, before the hart's first loads. */
-	smp_mb();
-	return sbi_hart_start(boot.hwid[cpu], image_to_phys(secondary_entry), image_to_phys(r));
+	/*
+	 * Release: orders the record, and all that this CPU has set up, before the mark. Pairs with
+	 * the fence behind secondary_wait in boot.S.
+	 */
+	smp_store_release(&r->ready, 1);
+	if (sbi_has(SBI_HSM))
+		err = sbi_hart_start(boot.hwid[cpu], image_to_phys(secondary_entry), 0);
+	/* Firmware that releases all harts at once has it waiting in boot.S already. */
+	return err == -EBUSY ? 0 : err;
 }
 
 /*
@@ -49,7 +61,7 @@ void arch_send_ipi(cpumask_t mask)
 {
 	/*
 	 * Orders the reason before the interrupt, which the firmware raises by a store to a device.
-	 * Pairs with the fence in trap_ipi() in trap.c.
+	 * Pairs with trap_ipi() in trap.c.
 	 */
 	arch_io_mb();
 	ipi_send_hw(mask);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * Switching threads. Only what a C function must preserve is saved: the rest is on the stack already.
+ * Switching threads. Only what a C function must preserve is saved: the rest is on the stack
+ * already.
  */
 #include <asm/thread.h>
 
 	.text
 /*
- * struct thread *arch_context_switch(struct thread *prev, struct thread *next). irqs off. prev stays
- * in a0: for next it is the return value.
+ * struct thread *arch_context_switch(struct thread *prev, struct thread *next). irqs off. prev
+ * stays in a0: for next it is the return value.
  */
 	.globl arch_context_switch
 arch_context_switch:

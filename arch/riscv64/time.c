@@ -21,14 +21,15 @@ static bool stimecmp_works(void)
 {
 	u64 ok;
 
-	__asm__ __volatile__(
-	    "li	%0, 0\n"
-	    "1:	csrw	" csr_str(CSR_STIMECMP) ", %1\n"
-						"	li	%0, 1\n"
-						"2:\n\t" EX_TABLE("1b", "2b")
-	    : "=&r"(ok)
-	    : "r"(NEVER)
-	    : "memory");
+	/* clang-format off */
+	__asm__ __volatile__("	li	%0, 0\n"
+			     "1:	csrw	" csr_str(CSR_STIMECMP) ", %1\n"
+			     "	li	%0, 1\n"
+			     "2:\n\t" EX_TABLE("1b", "2b")
+			     : "=&r"(ok)
+			     : "r"(NEVER)
+			     : "memory");
+	/* clang-format on */
 	return ok;
 }
 

@@ -2,12 +2,14 @@
 /*
  * Trap entry and exit: every register into a struct trap_frame and back.
  *
- * sscratch is 0 while the kernel runs and holds the thread while user mode runs; tp is the thread in
- * the kernel. So one exchange of the two tells where the trap came from. Between the exchange and
- * the moment at which sscratch is 0 again nothing may trap: no memory but the thread is touched.
+ * sscratch is 0 while the kernel runs and holds the thread while user mode runs; tp is the thread
+ * in the kernel. So one exchange of the two tells where the trap came from. Between the exchange
+ * and the moment at which sscratch is 0 again nothing may trap: no memory but the thread is
+ * touched.
  *
- * A stack of the kernel is at an odd multiple of its size (layout.h): if the frame would begin at an
- * even one, the stack has overflowed into its guard, and the frame goes onto a stack kept for that.
+ * A stack of the kernel is at an odd multiple of its size (layout.h): if the frame would begin at
+ * an even one, the stack has overflowed into its guard, and the frame goes onto a stack kept for
+ * that.
  * See also: trap.c, include/asm/trap.h.
  */
 #include <asm/thread.h>

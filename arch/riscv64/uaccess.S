@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Copying between kernel and user memory. Access is open (SUM); a fault that cannot be resolved goes
- * on at `fault`, where a2 still says how much is left, because it is counted down only after a store.
+ * Copying between kernel and user memory. Access is open (SUM); a fault that cannot be resolved
+ * goes on at `fault`, where a2 still says how much is left, because it is counted down only after a
+ * store.
  */
 	.macro ex insn:vararg
 900:	\insn

@@ -12,8 +12,9 @@
 /*
  * A VMSAv8-64 entry (D8.3). Software owns bits 58:55, and all but bit 0 of an invalid entry.
  *
- *   0 valid   1 table or page   4:2 memory type   6 user   7 read-only   9:8 shareability   10 accessed
- *   11 not global   47:12 address   53 PXN   54 UXN   59 PXNTable   60 UXNTable   61 APTable: no user
+ *   0 valid   1 table or page   4:2 memory type   6 user   7 read-only   9:8 shareability
+ *   10 accessed   11 not global   47:12 address   53 PXN   54 UXN
+ *   table entries: 59 PXNTable   60 UXNTable   61 APTable[0]: no user access
  */
 #define PTE_VALID BIT(0)
 #define PTE_TABLE BIT(1)
@@ -61,7 +62,7 @@ static inline pte_t arch_pte_leaf(phys_t pa, u64 attr, unsigned int level)
 	return (pte_t){ v };
 }
 
-/* A user table also forbids the kernel to execute below it; a kernel table forbids user mode all. */
+/* Below a user table the kernel may not execute; below a kernel table user mode may do nothing. */
 static inline pte_t arch_pte_table(phys_t pa, bool user)
 {
 	u64 limit = user ? PTE_PXN_TABLE : PTE_UXN_TABLE | PTE_NO_USER_TABLE;

@@ -12,7 +12,7 @@
 /* Physical address of something in the image. */
 phys_t image_pa(const void *p);
 
-/* start.c, from boot.S: where the device tree and the image are, and the exception level at entry. */
+/* start.c, from boot.S: where device tree and image are, and the exception level at entry. */
 __noreturn void arch_start(phys_t fdt, phys_t image, u64 entry_level);
 /* The kernel came from EL2: an HVC would reach nobody, and SMC is the only conduit. */
 extern bool boot_entered_el2;

@@ -91,8 +91,7 @@ static inline void arch_pte_publish(pte_t *ptep, pte_t pte, bool kernel)
 
 static inline bool arch_irq_save(void)
 {
-	riscv_keep_frame_record(); /* local_irq_save() may note the frame, for another CPU to unwind
-				    */
+	riscv_keep_frame_record(); /* local_irq_save() notes the frame; another CPU may unwind it */
 	return csr_read_clear(sstatus, SSTATUS_SIE) & SSTATUS_SIE;
 }
 static inline void arch_irq_enable(void)

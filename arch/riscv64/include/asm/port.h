@@ -5,13 +5,16 @@
 #ifndef GRACE_ASM_PORT_H
 #define GRACE_ASM_PORT_H
 
-/* A hart's start record: boot.S reads it by physical address. Offsets; smp.c checks them. */
-#define START_SATP 0
-#define START_SP 8
-#define START_TP 16
-#define START_ENTRY 24
+/* A hart's start record, which boot.S reads with the MMU off. Offsets; smp.c checks them. */
+#define START_READY 0
+#define START_HART 8
+#define START_SATP 16
+#define START_SP 24
+#define START_TP 32
+#define START_ENTRY 40
+#define START_SIZE 48
 
-#define EARLY_EXIT_STATUS 2	   /* EXIT_BAD_BOOT; power.c checks it */
+#define EARLY_EXIT_STATUS 2 /* EXIT_BAD_BOOT; power.c checks it */
 #define TEST_DEVICE_GUESS 0x100000 /* where QEMU's virt machine has its test device */
 
 #define SATP_MODE_SHIFT 60
@@ -26,8 +29,10 @@
 #include <types.h>
 
 struct start_record {
-	u64 satp, sp, tp, entry;
+	u64 ready; /* the rest is valid */
+	u64 hart, satp, sp, tp, entry;
 };
+extern struct start_record start_records[MAX_CPUS];
 
 /* boot.S */
 void secondary_entry(void);
