@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * ACPI's fixed tables: root pointer, root table, MADT (CPUs and interrupt controllers), FADT (timer and
- * power).
+ * ACPI's fixed tables: root pointer, root table, MADT (CPUs and interrupt controllers), FADT (timer
+ * and power).
  *
- * Why it exists: they are where PC firmware says which CPUs there are. Every address, length and checksum
- * is looked at before it is believed; a table that is wrong ends the boot with a line that says how.
- * Contexts: boot CPU, boot page tables: what is needed is copied, for later the tables are not mapped.
+ * Why it exists: they are where PC firmware says which CPUs there are. Every address, length and
+ * checksum is looked at before it is believed; a table that is wrong ends the boot with a line that
+ * says how.
+ * Contexts: boot CPU, boot page tables: what is needed is copied, for later the tables are not
+ * mapped.
  * See also: include/acpi.h. The numbers in brackets are sections of the ACPI Specification 6.5.
  */
 #include <acpi.h>
@@ -128,8 +130,7 @@ static bool rsdp_ok(const struct rsdp *r)
 	if (memcmp(r->signature, "RSD PTR ", sizeof(r->signature)) != 0 ||
 	    !sums_to_zero(r, RSDP_V1_SIZE))
 		return false;
-	return r->revision < 2 || (r->length >= sizeof(*r) && r->length <= PAGE_SIZE &&
-				   sums_to_zero(r, r->length));
+	return r->revision < 2 || (r->length == sizeof(*r) && sums_to_zero(r, r->length));
 }
 
 static phys_t search_rsdp(phys_t start, phys_t end)

@@ -2,11 +2,12 @@
 /*
  * Local APICs and I/O APICs (SDM vol. 3, chapter 11; Intel 82093AA data sheet).
  *
- * A local APIC is reached through memory (xAPIC) or, where the CPU has that, through MSRs (x2APIC: ids of
- * 32 bits, and an interrupt is sent by one write). An I/O APIC input is a line from a device; the table
- * behind it says which vector it becomes on which CPU. ISA's 16 lines arrive at inputs that ACPI names.
- * Contexts: a local APIC is its CPU's alone; sending takes two writes with xAPIC, so irqs are off there,
- * and NMI handlers do not send. I/O APICs: boot CPU, at boot.
+ * A local APIC is reached through memory (xAPIC) or, where the CPU has that, through MSRs (x2APIC:
+ * ids of 32 bits, and an interrupt is sent by one write). An I/O APIC input is a line from a
+ * device; the table behind it says which vector it becomes on which CPU. ISA's 16 lines arrive at
+ * inputs that ACPI names.
+ * Contexts: a local APIC is its CPU's alone; sending takes two writes with xAPIC, so irqs are off
+ * there, and NMI handlers do not send. I/O APICs: boot CPU, at boot.
  * See also: include/apic.h, drivers/acpi.c.
  */
 #include <acpi.h>
@@ -110,8 +111,9 @@ u32 apic_timer_left(void)
 static void send_x2apic(u32 id, u32 command)
 {
 	/*
-	 * A write of this MSR is ordered after nothing by itself. The fences order earlier stores before
-	 * the interrupt. Pairs with the handlers: handle_ipi() in smp.c, smp_nmi_flush() in smp.c.
+	 * A write of this MSR is ordered after nothing by itself. The fences order earlier stores
+	 * before the interrupt. Pairs with the handlers: handle_ipi() in smp.c, smp_nmi_flush() in
+	 * smp.c.
 	 */
 	__asm__ __volatile__("mfence; lfence" ::: "memory");
 	wrmsr(MSR_X2APIC + APIC_ICR / 16, (u64)id << 32 | command);

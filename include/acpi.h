@@ -38,8 +38,8 @@ extern struct acpi_info acpi;
 /* Searches the BIOS areas for the root pointer; 0 if there is none. Boot page tables. */
 phys_t acpi_find_rsdp(void);
 /*
- * Fills acpi. 0: no ACPI, which leaves it empty and says so. Tables that contradict themselves end the
- * boot with a line: boot_fail(). Boot CPU, once, boot page tables.
+ * Fills acpi. 0: no ACPI, which leaves it empty and says so. Tables that contradict themselves end
+ * the boot with a line: boot_fail(). Boot CPU, once, boot page tables.
  */
 void acpi_read(phys_t rsdp);
 

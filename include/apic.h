@@ -8,8 +8,8 @@
 #include <types.h>
 
 /*
- * Finds the APICs, masks the old PICs and every I/O APIC input, and routes the console's interrupt to
- * the boot CPU. Boot CPU, once, after kmap_init().
+ * Finds the APICs, masks the old PICs and every I/O APIC input, and routes the console's interrupt
+ * to the boot CPU. Boot CPU, once, after kmap_init().
  */
 void apic_init(void);
 /* Switches this CPU's local APIC on. irqs off. */

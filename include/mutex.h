@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sleeping locks: mutex, first come, first served; and rwsem, with many readers or one writer, where
- * neither side can starve the other. Thread context only.
+ * Sleeping locks: mutex, first come, first served; and rwsem, with many readers or one writer,
+ * where neither side can starve the other. Thread context only.
  */
 #ifndef GRACE_MUTEX_H
 #define GRACE_MUTEX_H
@@ -28,9 +28,10 @@ void mutex_unlock(struct mutex *m);
 bool mutex_is_locked(const struct mutex *m);
 
 /*
- * state: these bits, and RWSEM_READER for each reader. Without contention it is all there is to change.
- * Waiters are served in order of arrival; a thread that runs may take a free semaphore before one that
- * has to be woken first, but only until that one has lost once: then HANDOFF keeps it for the first waiter.
+ * state: these bits, and RWSEM_READER for each reader. Without contention it is all there is to
+ * change. Waiters are served in order of arrival; a thread that runs may take a free semaphore
+ * before one that has to be woken first, but only until that one has lost once: then HANDOFF keeps
+ * it for the first waiter.
  */
 #define RWSEM_WRITER 1u
 #define RWSEM_WAITERS 2u

@@ -12,11 +12,11 @@
 typedef void (*smp_call_fn)(void *arg);
 
 /*
- * Runs fn(arg) with irqs off on cpu (which may be the caller's) or on every online CPU of mask. With
- * wait, returns when all have finished; without, arg must outlive the calls. Orders the caller's
- * earlier stores before fn, and with wait, fn before the return.
- * Caller: irqs on if wait [T4] (asserted: two CPUs that wait for each other with irqs off hang), no
- * spinlock that a target may spin on with irqs off. Not from interrupt handlers.
+ * Runs fn(arg) with irqs off on cpu (which may be the caller's) or on every online CPU of mask.
+ * With wait, returns when all have finished; without, arg must outlive the calls. Orders the
+ * caller's earlier stores before fn, and with wait, fn before the return. Caller: irqs on if wait
+ * [T4] (asserted: two CPUs that wait for each other with irqs off hang), no spinlock that a target
+ * may spin on with irqs off. Not from interrupt handlers.
  */
 void smp_call(unsigned int cpu, smp_call_fn fn, void *arg, bool wait);
 void smp_call_mask(cpumask_t mask, smp_call_fn fn, void *arg, bool wait);
@@ -28,12 +28,15 @@ void smp_call_all(smp_call_fn fn, void *arg, bool wait);
 #define IPI_RCU_EXP BIT(2)   /* kernel/rcu.c: rcu_exp_ipi() */
 #define IPI_BACKTRACE BIT(3) /* kernel/panic.c */
 #define IPI_STOP BIT(4)	     /* never returns */
-/* To the online CPUs of mask. Any context, irqs in any state. Orders earlier stores before handling. */
+/*
+ * To the online CPUs of mask. Any context, irqs in any state. Orders earlier stores before
+ * handling.
+ */
 void smp_send(cpumask_t mask, u64 reason);
 
 /*
- * Starts every possible CPU; says which did not come up and goes on without it: it stays possible and
- * is not online, and joins in if it arrives after all. Boot CPU, thread context.
+ * Starts every possible CPU; says which did not come up and goes on without it: it stays possible
+ * and is not online, and joins in if it arrives after all. Boot CPU, thread context.
  */
 void smp_init(void);
 

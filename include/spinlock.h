@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fair spinlocks (tickets). Holding one keeps preemption off. A lock that an interrupt handler takes
- * is always taken with the _irqsave form.
- * Differs from Linux: spin_lock_irqsave() returns whether interrupts were on.
+ * Fair spinlocks (tickets). Holding one keeps preemption off. A lock that an interrupt handler
+ * takes is always taken with the _irqsave form. Differs from Linux: spin_lock_irqsave() returns
+ * whether interrupts were on.
  */
 #ifndef GRACE_SPINLOCK_H
 #define GRACE_SPINLOCK_H

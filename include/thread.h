@@ -25,7 +25,7 @@ struct thread {
 
 	/* The thread itself, or interrupts on its CPU while it runs. */
 	unsigned int preempt_count; /* see PREEMPT_*: 0 means preemptible */
-	bool need_resched;	    /* preempt_enable() and irq_exit() look at it; any CPU sets it */
+	bool need_resched;	    /* read by preempt_enable() and irq_exit(); any CPU sets it */
 	bool user_access;	    /* between user_access_begin() and _end() */
 	unsigned int cpu;	    /* where it runs or last ran; run-queue lock */
 
@@ -73,11 +73,13 @@ static inline void preempt_disable(void)
 	barrier();
 }
 /*
- * Out of line: called when need_resched was found set at count 0. With irqs off it returns at once and
- * need_resched stays: the next irq_exit(), tick (4 ms at most) or preempt_enable() acts on it.
+ * Out of line: called when need_resched was found set at count 0. With irqs off it returns at once
+ * and need_resched stays: the next irq_exit(), tick (4 ms at most) or preempt_enable() acts on it.
  */
 void preempt_schedule(void);
-/* The same at the end of an interrupt: irqs off, stays so; the interrupted thread may be switched. */
+/*
+ * The same at the end of an interrupt: irqs off, stays so; the interrupted thread may be switched.
+ */
 void preempt_schedule_irq(void);
 static inline void preempt_enable_no_resched(void)
 {
@@ -95,7 +97,8 @@ static inline void preempt_enable(void)
 
 /*
  * Creates a thread; thread_wake() starts it. allowed: CPUs it may run on (~0: any). Returns NULL
- * without memory. Thread context. The reference returned is dropped by thread_join() or thread_put().
+ * without memory. Thread context. The reference returned is dropped by thread_join() or
+ * thread_put().
  */
 struct thread *thread_create(void (*fn)(void *), void *arg, cpumask_t allowed, const char *name,
 			     ...) __printf(4, 5);
@@ -103,7 +106,8 @@ struct thread *thread_create(void (*fn)(void *), void *arg, cpumask_t allowed, c
 int thread_spawn(void (*fn)(void *), void *arg, cpumask_t allowed, const char *name, ...)
 	__printf(4, 5);
 /*
- * Waits until t has ended and its stack is freed, then drops the reference. Thread context, may sleep.
+ * Waits until t has ended and its stack is freed, then drops the reference. Thread context, may
+ * sleep.
  */
 void thread_join(struct thread *t);
 /* Another reference beside one that the caller has; drop one. Any context. */
@@ -115,14 +119,14 @@ __noreturn void thread_exit(void);
 /* Makes a sleeping or new thread runnable; true if it was not already. Any context. */
 bool thread_wake(struct thread *t);
 /*
- * Changes where t may run; if it is the caller, it has moved on return. Thread context. allowed must
- * hold a CPU that is online if t is the caller, and a possible one otherwise.
+ * Changes where t may run; if it is the caller, it has moved on return. Thread context. allowed
+ * must hold a CPU that is online if t is the caller, and a possible one otherwise.
  */
 void thread_set_allowed(struct thread *t, cpumask_t allowed);
 
 /*
- * Gives up the CPU. With state THREAD_SLEEPING set by thread_prepare_sleep(), until woken; a wake-up
- * between the two makes schedule() return at once. Preemption on, irqs on or off (kept).
+ * Gives up the CPU. With state THREAD_SLEEPING set by thread_prepare_sleep(), until woken; a
+ * wake-up between the two makes schedule() return at once. Preemption on, irqs on or off (kept).
  */
 void schedule(void);
 /* Sets current's state to sleeping, full barrier: what is tested after it is not missed. */
@@ -148,7 +152,7 @@ bool schedule_timeout(u64 ns);
 void sched_assert_may_sleep(const char *file, int line);
 
 /* Scheduler's doors for the kernel itself. */
-void sched_init(void);			/* boot CPU, before threads: makes current its idle thread */
+void sched_init(void);			/* boot CPU, before threads: current is its idle thread */
 struct thread *sched_make_idle(unsigned int cpu); /* idle thread for a CPU to be started, or NULL */
 __noreturn void sched_idle_loop(void);	/* what each CPU does in the end */
 void sched_tick(struct trap_frame *tf); /* from the timer interrupt */

@@ -2,8 +2,8 @@
 /*
  * Time since boot, the per-CPU tick, and timers.
  *
- * Each CPU has a one-shot hardware timer. While it runs a thread it ticks HZ times a second; an idle
- * CPU sleeps until its earliest timer, unless RCU still needs it (rcu_needs_cpu()).
+ * Each CPU has a one-shot hardware timer. While it runs a thread it ticks HZ times a second; an
+ * idle CPU sleeps until its earliest timer, unless RCU still needs it (rcu_needs_cpu()).
  */
 #ifndef GRACE_TIME_H
 #define GRACE_TIME_H
@@ -31,21 +31,22 @@ struct timer {
 
 void timer_init(struct timer *t, void (*fn)(struct timer *));
 /*
- * Makes fn run once, in interrupt context of this CPU, ns from now. Replaces an earlier setting. Any
- * context; fn may start its own timer again. Start and stop of one timer are the owner's, one at a
- * time: two CPUs never call them together, nor start it while fn might.
+ * Makes fn run once, in interrupt context of this CPU, ns from now. Replaces an earlier setting.
+ * Any context; fn may start its own timer again. Start and stop of one timer are the owner's, one
+ * at a time: two CPUs never call them together, nor start it while fn might.
  */
 void timer_start(struct timer *t, u64 ns);
 /*
- * After it returns the timer is not pending and its fn runs nowhere. Not from fn itself. irqs on, and
- * no lock held that fn takes.
+ * After it returns the timer is not pending and its fn runs nowhere. Not from fn itself. irqs on,
+ * and no lock held that fn takes.
  */
 void timer_stop(struct timer *t);
 
 void time_init_cpu(void); /* each CPU, irqs off: starts the tick */
 /*
- * From the idle loop, irqs off. enter: slows the tick to a rare one, which looks after the other CPUs
- * (watchdog.c), unless RCU needs the CPU; exit: the tick is back on its grid. Both may be repeated.
+ * From the idle loop, irqs off. enter: slows the tick to a rare one, which looks after the other
+ * CPUs (watchdog.c), unless RCU needs the CPU; exit: the tick is back on its grid. Both may be
+ * repeated.
  */
 void tick_idle_enter(void);
 void tick_idle_exit(void);

@@ -13,8 +13,8 @@
 
 /*
  * Bracket every interrupt (not NMIs, not synchronous traps). irq_enter() makes the CPU leave RCU's
- * idle state and counts the interrupt; irq_exit() does the reverse and then preempts the interrupted
- * thread if it may be. irqs off.
+ * idle state and counts the interrupt; irq_exit() does the reverse and then preempts the
+ * interrupted thread if it may be. irqs off.
  */
 void irq_enter(struct trap_frame *tf);
 void irq_exit(struct trap_frame *tf);
@@ -44,7 +44,9 @@ struct trap_frame *irq_frame(void);
  */
 void do_page_fault(struct trap_frame *tf, vaddr_t addr, u64 flags);
 
-/* Any other synchronous trap, e.g. "illegal instruction": panics with what, code and a backtrace. */
+/*
+ * Any other synchronous trap, e.g. "illegal instruction": panics with what, code and a backtrace.
+ */
 __noreturn void bad_trap(struct trap_frame *tf, const char *what, u64 code, u64 addr);
 
 /* Port: if tf's pc may fault, moves it to its fixup and returns true (exception table). */

@@ -30,7 +30,9 @@ void wait_queue_init(wait_queue_head_t *wq);
 /* Queues the caller and sets it sleeping: what is tested after this is not missed. */
 void prepare_to_wait(wait_queue_head_t *wq, struct wait_entry *w, bool exclusive);
 void finish_wait(wait_queue_head_t *wq, struct wait_entry *w);
-/* Wakes every waiter, or one exclusive and all others. Any context. Orders earlier stores before. */
+/*
+ * Wakes every waiter, or one exclusive and all others. Any context. Orders earlier stores before.
+ */
 void wake_up_all(wait_queue_head_t *wq);
 void wake_up_one(wait_queue_head_t *wq);
 

@@ -2,9 +2,9 @@
 /*
  * Which CPU a thread runs on.
  *
- * A thread that wakes up goes to the CPU it ran on last if that is idle, else to an idle one, else to
- * the least loaded. A CPU with nothing to do pulls a waiting thread from the busiest; every 50 ms a busy
- * CPU does so too, and one with threads waiting wakes an idle CPU that may take one.
+ * A thread that wakes up goes to the CPU it ran on last if that is idle, else to an idle one, else
+ * to the least loaded. A CPU with nothing to do pulls a waiting thread from the busiest; every 50
+ * ms a busy CPU does so too, and one with threads waiting wakes an idle CPU that may take one.
  * Why. Without it the threads of the race would end up one behind the other, and meet no more.
  * Locks: two run-queue locks to move a thread (see sched.c); all decisions read hints without them
  * and are looked at again under them. irqs off throughout. See also: sched.c.
@@ -22,11 +22,11 @@ unsigned int rq_load(const struct runqueue *rq)
 
 unsigned int sched_select_cpu(const struct thread *t)
 {
-	cpumask_t mask = READ_ONCE(t->allowed);
+	cpumask_t mask = READ_ONCE(t->allowed), online = READ_ONCE(cpu_online_mask);
 	unsigned int cpu, best = READ_ONCE(t->cpu), load, least = ~0u;
 
 	/* A thread may be pinned to a CPU that is yet to come up, and waits there until it does. */
-	mask &= (mask & READ_ONCE(cpu_online_mask)) ? READ_ONCE(cpu_online_mask) : cpu_possible_mask;
+	mask &= (mask & online) ? online : cpu_possible_mask;
 	BUG_ON(!mask);
 	if (cpumask_has(mask, best)) {
 		least = rq_load(cpu_rq(best));

@@ -2,12 +2,12 @@
 /*
  * What a CPU does when no thread wants it: its idle thread.
  *
- * The idle thread is in no queue, never sleeps, and keeps preemption off for ever: it gives the CPU up
- * only by its own call of schedule(). While it waits, RCU counts the CPU as no reader.
+ * The idle thread is in no queue, never sleeps, and keeps preemption off for ever: it gives the CPU
+ * up only by its own call of schedule(). While it waits, RCU counts the CPU as no reader.
  * Why the order below. The work that ends the wait may come from another CPU (an IPI), from an
- * interrupt here, or from rcu_idle_enter() itself, which may end a grace period and wake a thread on
- * this CPU. Interrupts stay off from the last look until arch_cpu_idle(), which an interrupt that is
- * pending by then ends at once:
+ * interrupt here, or from rcu_idle_enter() itself, which may end a grace period and wake a thread
+ * on this CPU. Interrupts stay off from the last look until arch_cpu_idle(), which an interrupt
+ * that is pending by then ends at once:
  *
  *   CPU 1 (idle)                        CPU 0
  *   irqs off

@@ -86,6 +86,8 @@ void secondary_main(void)
 	context_init_cpu();
 	rcu_cpu_online(smp_processor_id());
 	time_init_cpu();
+	/* Full barrier: from here on others tell this CPU what they unmap; what they did before goes now. */
 	fetch_or(&cpu_online_mask, cpumask_of(smp_processor_id()));
+	arch_tlb_flush_local_all();
 	sched_idle_loop();
 }

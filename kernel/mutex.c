@@ -2,9 +2,10 @@
 /*
  * Mutexes: sleeping locks with one owner, served in order of arrival.
  *
- * The unlocker makes the first waiter the owner before it wakes it (hand-off), so a thread that comes
- * later cannot take the lock in between, and nobody starves.
- * Locks: m->lock, a spinlock, for the fields; run-queue locks are taken under it. Thread context only.
+ * The unlocker makes the first waiter the owner before it wakes it (hand-off), so a thread that
+ * comes later cannot take the lock in between, and nobody starves.
+ * Locks: m->lock, a spinlock, for the fields; run-queue locks are taken under it. Thread context
+ * only.
  * See also: rwsem.c, tests/test_locks.c.
  */
 #include <bug.h>

@@ -2,8 +2,8 @@
 /*
  * The per-CPU areas: CPU 0's is the image's .percpu section itself, the others are copies of it.
  *
- * The copies are made before anything but the port's first steps has written to the section, so they
- * hold the initial values. See also: <percpu.h>.
+ * The copies are made before anything but the port's first steps has written to the section, so
+ * they hold the initial values. See also: <percpu.h>.
  */
 #include <boot.h>
 #include <irqflags.h>

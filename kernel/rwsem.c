@@ -4,13 +4,16 @@
  *
  * Why a fast path: every page fault takes mmap_lock for reading, on every CPU. One atomic change of
  * the state is enough as long as nobody waits; a spinlock there would make all faults queue.
- * Why not first come, first served throughout: a semaphore that is handed to a sleeper stays unused until
- * that one runs, and everybody who comes meanwhile queues too. With more virtual CPUs than real ones
- * that made each hand-over cost milliseconds. So whoever runs may take it, and nobody loses twice.
- * Locks: s->lock, a spinlock, for the queue; run-queue locks are taken under it. Thread context only.
+ * Why not first come, first served throughout: a semaphore that is handed to a sleeper stays unused
+ * until that one runs, and everybody who comes meanwhile queues too. With more virtual CPUs than
+ * real ones that made each hand-over cost milliseconds. So whoever runs may take it, and nobody
+ * loses twice.
+ * Locks: s->lock, a spinlock, for the queue; run-queue locks are taken under it. Thread context
+ * only.
  * See also: mutex.c, tests/test_locks.c.
  *
- * The race of releasing and queueing. Both change the one word atomically, so one of them sees the other:
+ * The race of releasing and queueing. Both change the one word atomically, so one of them sees the
+ * other:
  *
  *   last holder                            thread that comes
  *   state -= READER                        lock; state |= WAITERS
@@ -36,8 +39,8 @@ void rwsem_init(struct rwsem *s)
 }
 
 /*
- * Readers hold it and a writer waits. Another reader does not join them then: readers that overlap for
- * ever would keep the writer out for ever.
+ * Readers hold it and a writer waits. Another reader does not join them then: readers that overlap
+ * for ever would keep the writer out for ever.
  */
 static bool held_with_waiters(u32 state)
 {
@@ -45,8 +48,9 @@ static bool held_with_waiters(u32 state)
 }
 
 /*
- * Takes it if it is free; the first waiter also takes what is kept for it. Full barrier if it succeeds:
- * orders the critical section behind. Pairs with the RMWs in up_read(), up_write(), downgrade_write().
+ * Takes it if it is free; the first waiter also takes what is kept for it. Full barrier if it
+ * succeeds: orders the critical section behind. Pairs with the RMWs in up_read(), up_write(),
+ * downgrade_write().
  */
 static bool take(struct rwsem *s, bool write, bool first)
 {
@@ -54,7 +58,8 @@ static bool take(struct rwsem *s, bool write, bool first)
 	u32 old = READ_ONCE(s->state);
 
 	while (!(old & busy) && (first || !held_with_waiters(old))) {
-		u32 new = (old & ~(first ? RWSEM_HANDOFF : 0)) + (write ? RWSEM_WRITER : RWSEM_READER);
+		u32 kept = old & ~(first ? RWSEM_HANDOFF : 0);
+		u32 new = kept + (write ? RWSEM_WRITER : RWSEM_READER);
 		u32 seen = cmpxchg(&s->state, old, new);
 
 		if (seen == old) {
@@ -108,7 +113,10 @@ static __noinline void wait_for_turn(struct rwsem *s, bool write)
 	BUG_ON(s->writer == current);
 	spin_lock(&s->lock);
 	list_add_tail(&w.node, &s->waiters);
-	/* Full barrier: orders "somebody waits" before the look at the holders. Pairs with up_read() etc. */
+	/*
+	 * Full barrier: orders "somebody waits" before the look at the holders. Pairs with
+	 * up_read() etc.
+	 */
 	fetch_or(&s->state, RWSEM_WAITERS);
 	while (!take_first(s, &w, lost)) {
 		lost = lost || first_waiter(s) == &w;
@@ -142,7 +150,9 @@ bool down_read_trylock(struct rwsem *s)
 void up_read(struct rwsem *s)
 {
 	BUG_ON(in_interrupt());
-	/* Full barrier: the reader's accesses come before. Pairs with take() and wait_for_turn(). */
+	/*
+	 * Full barrier: the reader's accesses come before. Pairs with take() and wait_for_turn().
+	 */
 	u32 old = fetch_add(&s->state, -RWSEM_READER);
 
 	BUG_ON(old < RWSEM_READER);

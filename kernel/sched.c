@@ -3,18 +3,20 @@
  * The scheduler's core: run queues, sleeping and waking, the switch, the tick.
  *
  * Terms. A thread's home is the run queue of t->cpu. A turn is SLICE of running time; a thread that
- * loses the CPU with some of its turn left goes to the front of the queue, one without to the end with
- * a new turn. So each runnable thread gets its turn in each round, whoever wakes whom how often.
- * Why. Walkers and unmappers must meet at every instruction; RCU needs a place where no reader can be.
+ * loses the CPU with some of its turn left goes to the front of the queue, one without to the end
+ * with a new turn. So each runnable thread gets its turn in each round, whoever wakes whom how
+ * often.
+ * Why. Walkers and unmappers must meet at every instruction; RCU needs a place where no reader can
+ * be.
  * Rules: A2 (a borrowed address space is let go after the next root is loaded), R1 (each pass is a
  * quiescent state), R2. Locks: rq->lock is a leaf, irqs off, two of them in order of CPU number.
  * See also: tests/test_sched.c.
  *
- * The protocol. Everything about a thread (state, on_rq, on_cpu, cpu, allowed) belongs to the lock of
- * its home, with one exception: a running thread sets its own state to sleeping, or back, with a plain
- * store. t->cpu changes only under the locks of the old and the new home. A CPU keeps its lock from
- * the choice of the next thread until the switch is complete, so whoever holds the lock of t's home
- * finds t running (on_cpu), or queued (on_rq), or saved completely: never halfway.
+ * The protocol. Everything about a thread (state, on_rq, on_cpu, cpu, allowed) belongs to the lock
+ * of its home, with one exception: a running thread sets its own state to sleeping, or back, with a
+ * plain store. t->cpu changes only under the locks of the old and the new home. A CPU keeps its
+ * lock from the choice of the next thread until the switch is complete, so whoever holds the lock
+ * of t's home finds t running (on_cpu), or queued (on_rq), or saved completely: never halfway.
  *
  * The race between going to sleep and waking, for any condition C:
  *
@@ -203,9 +205,9 @@ static void account(struct thread *t)
 }
 
 /*
- * prev may run, but not on this CPU, and nobody can queue it elsewhere while this CPU is on its stack.
- * So it sleeps, and finish_switch() wakes it up, which places it. The reference: somebody else may
- * wake it in between, and it may end.
+ * prev may run, but not on this CPU, and nobody can queue it elsewhere while this CPU is on its
+ * stack. So it sleeps, and finish_switch() wakes it up, which places it. The reference: somebody
+ * else may wake it in between, and it may end.
  */
 static void set_misplaced(struct runqueue *rq, struct thread *prev)
 {
@@ -251,8 +253,8 @@ static struct thread *pick_next(struct runqueue *rq, struct thread *prev, bool p
 }
 
 /*
- * Loads next's address space. A thread without one goes on with what is loaded: it borrows it, with a
- * reference of its own if prev keeps its reference as a user, with prev's borrowed one otherwise.
+ * Loads next's address space. A thread without one goes on with what is loaded: it borrows it, with
+ * a reference of its own if prev keeps its reference as a user, with prev's borrowed one otherwise.
  * rq->lock held, irqs off.
  */
 static void switch_address_space(struct runqueue *rq, struct thread *prev, struct thread *next)
@@ -281,8 +283,8 @@ static void switch_address_space(struct runqueue *rq, struct thread *prev, struc
 }
 
 /*
- * The second half of a switch, on next's stack. prev ran before, and is saved now: the unlock orders
- * that before whoever takes the lock next. Pairs with lock_home() and rq_lock_two().
+ * The second half of a switch, on next's stack. prev ran before, and is saved now: the unlock
+ * orders that before whoever takes the lock next. Pairs with lock_home() and rq_lock_two().
  */
 static void finish_switch(struct thread *prev)
 {
@@ -293,7 +295,10 @@ static void finish_switch(struct thread *prev)
 
 	rq->drop_mm = NULL;
 	rq->misplaced = NULL;
-	/* Orders the saved registers before on_cpu, for those who read it without the lock: backtraces. */
+	/*
+	 * Orders the saved registers before on_cpu, for those who read it without the lock:
+	 * backtraces.
+	 */
 	smp_store_release(&prev->on_cpu, false);
 	raw_spin_unlock(&rq->lock);
 	/* From here prev may run elsewhere, or be gone. */
@@ -319,15 +324,18 @@ static void switch_to(struct runqueue *rq, struct thread *prev, struct thread *n
 }
 
 /*
- * One pass: a quiescent state for RCU [R1], then perhaps a switch. preempt: the thread did not ask for
- * it, so it goes on whatever its state. irqs off.
+ * One pass: a quiescent state for RCU [R1], then perhaps a switch. preempt: the thread did not ask
+ * for it, so it goes on whatever its state. irqs off.
  */
 static void pass(bool preempt)
 {
 	struct thread *prev = current;
 	struct runqueue *rq = this_rq();
 
-	/* R2: a thread that counts as a reader must not come here. Idle threads hold one count always. */
+	/*
+	 * R2: a thread that counts as a reader must not come here. Idle threads hold one count
+	 * always.
+	 */
 	if (unlikely(prev->preempt_count != (prev == rq->idle ? PREEMPT_ONE : 0)))
 		panic("schedule() by %s with preemption off: count %#x", prev->name,
 		      prev->preempt_count);
@@ -343,7 +351,10 @@ static void pass(bool preempt)
 		raw_spin_unlock(&rq->lock);
 }
 
-/* A pass with access to user memory closed meanwhile; the state of access is the thread's. irqs off. */
+/*
+ * A pass with access to user memory closed meanwhile; the state of access is the thread's. irqs
+ * off.
+ */
 static void pass_closed(bool preempt)
 {
 	if (current->user_access)
@@ -470,7 +481,10 @@ void sched_tick(struct trap_frame *tf)
 
 	raw_spin_lock(&rq->lock);
 	account(t);
-	/* Also when nobody waits: a pass is a quiescent state, and shows the watchdog that t can switch. */
+	/*
+	 * Also when nobody waits: a pass is a quiescent state, and shows the watchdog that t can
+	 * switch.
+	 */
 	if (t->slice <= 0 && t != rq->idle)
 		WRITE_ONCE(t->need_resched, true);
 	raw_spin_unlock(&rq->lock);

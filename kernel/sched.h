@@ -43,7 +43,10 @@ static inline struct runqueue *this_rq(void)
 	return this_cpu_ptr(&runqueue);
 }
 
-/* Both locks, or the one if they are the same; by CPU number, so that no two movers deadlock. irqs off. */
+/*
+ * Both locks, or the one if they are the same; by CPU number, so that no two movers deadlock. irqs
+ * off.
+ */
 void rq_lock_two(struct runqueue *a, struct runqueue *b);
 void rq_unlock_two(struct runqueue *a, struct runqueue *b);
 /* Puts t, which is in no queue, first or last in rq's; takes it out. rq->lock held. */
@@ -55,7 +58,9 @@ void rq_dequeue(struct runqueue *rq, struct thread *t);
 unsigned int rq_load(const struct runqueue *rq);
 /* Where t, which is about to wake up, should run. irqs off; a hint, since t->allowed may change. */
 unsigned int sched_select_cpu(const struct thread *t);
-/* Moves a thread here from the busiest CPU if that makes the load more even. irqs off, no rq lock. */
+/*
+ * Moves a thread here from the busiest CPU if that makes the load more even. irqs off, no rq lock.
+ */
 bool sched_pull(struct runqueue *me);
 /* From the tick, irqs off, no rq lock. */
 void sched_balance_tick(struct runqueue *rq);

@@ -2,14 +2,15 @@
 /*
  * Interprocessor interrupts, calls on other CPUs, and starting the others.
  *
- * Terms. An IPI carries reasons, one bit each, in a word of the target's: the sender sets a bit, and
- * interrupts the target if the word was empty; the target takes all bits at once. A call is a record in
- * the target's list, with the reason IPI_CALL.
- * Why records belong to the sending CPU, one for each target: a call needs no memory then, so that it
- * works when there is none. A record is in use (seq != done) until the target has taken it, or with wait
- * until fn is done; other threads of the CPU wait for it. All waiting can be preempted if the caller can,
- * or a CPU that does not answer would take the caller's CPU with it.
- * Rules: T4 (asserted in smp_call_mask()). Locks: none; the lists are pushed to by compare-exchange.
+ * Terms. An IPI carries reasons, one bit each, in a word of the target's: the sender sets a bit,
+ * and interrupts the target if the word was empty; the target takes all bits at once. A call is a
+ * record in the target's list, with the reason IPI_CALL.
+ * Why records belong to the sending CPU, one for each target: a call needs no memory then, so that
+ * it works when there is none. A record is in use (seq != done) until the target has taken it, or
+ * with wait until fn is done; other threads of the CPU wait for it. All waiting can be preempted if
+ * the caller can, or a CPU that does not answer would take the caller's CPU with it.
+ * Rules: T4 (asserted in smp_call_mask()). Locks: none; the lists are pushed to by
+ * compare-exchange.
  * See also: tests/test_smp.c.
  *
  *   sender                                    target
@@ -75,8 +76,8 @@ void smp_send(cpumask_t mask, u64 reason)
 	/* A CPU that is not online might miss the interrupt and keep the bit for ever. */
 	for_each_cpu(cpu, mask & READ_ONCE(cpu_online_mask)) {
 		/*
-		 * Full barrier: orders what the caller prepared (a call in the list) before the bit.
-		 * Pairs with the xchg() of reasons in handle_ipi().
+		 * Full barrier: orders what the caller prepared (a call in the list) before the
+		 * bit. Pairs with the xchg() of reasons in handle_ipi().
 		 */
 		if (fetch_or(&per_cpu(smp_cpu, cpu).reasons, reason) == 0)
 			interrupt |= cpumask_of(cpu);
@@ -112,8 +113,8 @@ static void run_call(struct call *c)
 	void *arg = c->arg;
 
 	/*
-	 * Release: orders the reading of the record, and with wait what fn did, before the end of the use.
-	 * Pairs with call_try_push() and ticket_wait().
+	 * Release: orders the reading of the record, and with wait what fn did, before the end of
+	 * the use. Pairs with call_try_push() and ticket_wait().
 	 */
 	if (c->wait) {
 		fn(arg);
@@ -144,7 +145,9 @@ static bool call_try_push(unsigned int cpu, const struct request *r, struct tick
 	struct call **list = &per_cpu(smp_cpu, cpu).calls;
 	struct call *old, *c = &this_cpu(smp_cpu).out[cpu];
 
-	/* Acquire: orders the end of the last use before the writing below. Pairs with run_call(). */
+	/*
+	 * Acquire: orders the end of the last use before the writing below. Pairs with run_call().
+	 */
 	if (smp_load_acquire(&c->done) != c->seq)
 		return false;
 	c->fn = r->fn;
@@ -155,7 +158,10 @@ static bool call_try_push(unsigned int cpu, const struct request *r, struct tick
 	do {
 		old = READ_ONCE(*list);
 		c->next = old;
-		/* Full barrier: orders the record's contents before it is found. Pairs with run_calls(). */
+		/*
+		 * Full barrier: orders the record's contents before it is found. Pairs with
+		 * run_calls().
+		 */
 	} while (cmpxchg(list, old, c) != old);
 	return true;
 }
@@ -169,8 +175,9 @@ static void call_self(const struct request *r)
 }
 
 /*
- * Sends r to those of mask whose record is free, and runs it here if this CPU is one; returns the rest.
- * Preemption is off from the first push to the interrupt: a record that is in use is on its way.
+ * Sends r to those of mask whose record is free, and runs it here if this CPU is one; returns the
+ * rest. Preemption is off from the first push to the interrupt: a record that is in use is on its
+ * way.
  */
 static cpumask_t send_calls(cpumask_t mask, const struct request *r, struct ticket *tickets)
 {
@@ -210,7 +217,10 @@ void smp_call_mask(cpumask_t mask, smp_call_fn fn, void *arg, bool wait)
 	for_each_cpu(cpu, targets)
 		tickets[cpu].call = NULL; /* stays so for the CPU on which it is run directly */
 	while ((left = send_calls(left, &r, tickets))) {
-		/* With irqs off two CPUs may wait here for each other, so each takes what it was sent. */
+		/*
+		 * With irqs off two CPUs may wait here for each other, so each takes what it was
+		 * sent.
+		 */
 		if (irqs_disabled())
 			run_calls();
 		cpu_relax();
@@ -239,8 +249,8 @@ void handle_ipi(void)
 
 	WRITE_ONCE(sc->taken, sc->taken + 1);
 	/*
-	 * Full barrier: orders the taking of the bits before the reading of what they stand for; a bit set
-	 * after it brings an interrupt of its own. Pairs with fetch_or() in smp_send().
+	 * Full barrier: orders the taking of the bits before the reading of what they stand for; a
+	 * bit set after it brings an interrupt of its own. Pairs with fetch_or() in smp_send().
 	 */
 	u64 reasons = xchg(&sc->reasons, 0);
 

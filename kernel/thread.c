@@ -222,7 +222,8 @@ static struct thread *create_any(void (*fn)(void *), void *arg, cpumask_t allowe
 	return create(fn, arg, allowed, fmt, ap);
 }
 
-struct thread *thread_create(void (*fn)(void *), void *arg, cpumask_t allowed, const char *name, ...)
+struct thread *thread_create(void (*fn)(void *), void *arg, cpumask_t allowed, const char *name,
+			     ...)
 {
 	va_list ap;
 
@@ -288,7 +289,7 @@ static struct thread *next_thread(s64 above)
 		if ((s64)t->id > above && (!found || t->id < found->id))
 			found = t;
 	if (found)
-		thread_get(found); /* its own reference is there: it leaves the list before that goes */
+		thread_get(found); /* it leaves the list before its own reference goes */
 	spin_unlock_irqrestore(&list_lock, on);
 	return found;
 }

@@ -2,15 +2,16 @@
 /*
  * The clock, timers, the tick, and sleeping for a time.
  *
- * Terms. Each CPU has one hardware timer, which is set to the earlier of its next tick and its first
- * pending timer. Ticks stand on a grid of TICK_NS, shifted a little from CPU to CPU so that they do
- * not all come at once. An idle CPU's tick is slowed to IDLE_TICK_NS, unless RCU needs the CPU.
+ * Terms. Each CPU has one hardware timer, which is set to the earlier of its next tick and its
+ * first pending timer. Ticks stand on a grid of TICK_NS, shifted a little from CPU to CPU so that
+ * they do not all come at once. An idle CPU's tick is slowed to IDLE_TICK_NS, unless RCU needs the
+ * CPU.
  * Why an idle CPU ticks at all: it may be the only one left that can see another hang (watchdog.c).
  * Locks: base->lock, one a CPU, irqs off, a leaf; timer functions run without it.
  * See also: watchdog.c, idle.c, tests/test_time.c.
  *
- * timer_stop() against the interrupt: the timer is taken off the list and named as `running` under one
- * hold of the lock, so it is seen pending, or running, or it is over.
+ * timer_stop() against the interrupt: the timer is taken off the list and named as `running` under
+ * one hold of the lock, so it is seen pending, or running, or it is over.
  *
  *   CPU 1 (timer_interrupt)              CPU 0 (timer_stop)
  *   lock; unlink t; running = t; unlock
@@ -219,7 +220,7 @@ void timer_interrupt(struct trap_frame *tf)
 {
 	struct timer_base *base = this_base();
 
-	base->programmed = NEVER; /* it has fired, or fires again at once: either way it is set anew */
+	base->programmed = NEVER; /* it has fired: it is to be set anew */
 	run_timers(base);
 	if (arch_cycles() >= base->next_tick) {
 		WRITE_ONCE(base->ticks, base->ticks + 1);
@@ -280,7 +281,10 @@ static void sleeper_fire(struct timer *t)
 {
 	struct sleeper *s = container_of(t, struct sleeper, timer);
 
-	/* WHY SAFE: s and its thread stay until timer_stop() in schedule_timeout(), which waits for us. */
+	/*
+	 * WHY SAFE: s and its thread stay until timer_stop() in schedule_timeout(), which waits for
+	 * us.
+	 */
 	WRITE_ONCE(s->fired, true);
 	thread_wake(s->thread);
 }

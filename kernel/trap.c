@@ -2,9 +2,9 @@
 /*
  * Where interrupts begin and end for the kernel, and traps that nobody expects.
  *
- * irq_enter() and irq_exit() bracket each interrupt: RCU may look at this CPU between them even if it
- * was idle, in_interrupt() is true, and the end is where a thread is preempted. Interrupts do not nest:
- * irqs stay off throughout.
+ * irq_enter() and irq_exit() bracket each interrupt: RCU may look at this CPU between them even if
+ * it was idle, in_interrupt() is true, and the end is where a thread is preempted. Interrupts do
+ * not nest: irqs stay off throughout.
  * Rules: R2. Locks: none; irqs off. See also: sched.c (preempt_schedule_irq), rcu.c.
  */
 #include <bug.h>
@@ -34,7 +34,10 @@ void irq_exit(struct trap_frame *tf)
 	this_cpu(irq_tf) = NULL;
 	t->preempt_count -= HARDIRQ_ONE;
 	rcu_irq_exit();
-	/* The interrupted context had irqs on, or there were no interrupt; so only the count matters. */
+	/*
+	 * The interrupted context had irqs on, or there were no interrupt; so only the count
+	 * matters.
+	 */
 	if (t->preempt_count == 0 && READ_ONCE(t->need_resched) && trap_irqs_on(tf))
 		preempt_schedule_irq();
 }

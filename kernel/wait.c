@@ -3,11 +3,11 @@
  * Wait queues and completions.
  *
  * Terms. A waiter is an entry on the stack of the thread that waits; it is in the queue from
- * prepare_to_wait() to finish_wait(), and only its own thread takes it out. An exclusive waiter is one
- * of many of which a wake-up of one is enough.
+ * prepare_to_wait() to finish_wait(), and only its own thread takes it out. An exclusive waiter is
+ * one of many of which a wake-up of one is enough.
  * Why no wake-up is lost. The waker always takes the queue's lock. If it had it before the waiter,
- * then the waiter, which takes it to queue itself and tests its condition after that, sees the change. If
- * it had it after, it finds the waiter, and thread_wake() does the rest (see sched.c).
+ * then the waiter, which takes it to queue itself and tests its condition after that, sees the
+ * change. If it had it after, it finds the waiter, and thread_wake() does the rest (see sched.c).
  * Locks: the queue's lock, irqs off; run-queue locks are taken under it. See also: sched.c.
  */
 #include <thread.h>
@@ -43,8 +43,8 @@ void finish_wait(wait_queue_head_t *wq, struct wait_entry *w)
 }
 
 /*
- * Wakes the first nr exclusive waiters that sleep, and all others. One that has been woken before and
- * is yet to take itself out does not count. wq->lock held.
+ * Wakes the first nr exclusive waiters that sleep, and all others. One that has been woken before
+ * and is yet to take itself out does not count. wq->lock held.
  */
 static void wake_locked(wait_queue_head_t *wq, unsigned int nr)
 {
@@ -87,7 +87,9 @@ void completion_init(struct completion *c)
 
 void complete(struct completion *c)
 {
-	/* done changes under the lock, and who waits returns with it: c is not touched after that. */
+	/*
+	 * done changes under the lock, and who waits returns with it: c is not touched after that.
+	 */
 	bool on = spin_lock_irqsave(&c->wq.lock);
 
 	if (c->done != DONE_FOR_ALL)

@@ -5,12 +5,15 @@
  *
  * Why. Each of these is a hang without a word otherwise.
  * How time is measured. The host may stop a virtual CPU, or all of them, for long. So nothing is
- * concluded from one reading of the clock: an observer looks at short intervals and adds up the time
- * for which it saw no progress, and a longer gap between two looks of its own counts as one interval.
- * How an idle CPU is told from one with interrupts off, as both may not tick: it says that it waits for
- * an interrupt. For all others progress is any interrupt taken, ticks and IPIs alike; a CPU without
- * progress for half the limit is sent an IPI, so that a timer that died is not taken for interrupts off.
- * Locks: `looking`, a try-lock, so that one CPU at a time looks at the others. From the tick, irqs off.
+ * concluded from one reading of the clock: an observer looks at short intervals and adds up the
+ * time for which it saw no progress, and a longer gap between two looks of its own counts as one
+ * interval.
+ * How an idle CPU is told from one with interrupts off, as both may not tick: it says that it waits
+ * for an interrupt. For all others progress is any interrupt taken, ticks and IPIs alike; a CPU
+ * without progress for half the limit is sent an IPI, so that a timer that died is not taken for
+ * interrupts off.
+ * Locks: `looking`, a try-lock, so that one CPU at a time looks at the others. From the tick, irqs
+ * off.
  * See also: tests/test_watchdog.c.
  */
 #include <atomic.h>
@@ -64,12 +67,12 @@ static int parse_watchdog(const char *value)
 	watchdog_ns = seconds * NSEC_PER_SEC;
 	return 0;
 }
-CMDLINE_OPTION(watchdog, "watchdog", "watchdog=SECONDS  report hangs after this long; 0: never (10)",
+CMDLINE_OPTION(watchdog, "watchdog", "watchdog=SECONDS  report hangs after this long (10); 0: no",
 	       parse_watchdog);
 
 /*
- * Adds a look of length ns at something that stands at now; true if it has stood there for the limit,
- * once per event.
+ * Adds a look of length ns at something that stands at now; true if it has stood there for the
+ * limit, once per event.
  */
 static bool stuck(struct progress *p, u64 now, u64 ns)
 {
@@ -193,13 +196,13 @@ void watchdog_tick(struct trap_frame *tf)
 		return;
 	check_own_thread(tf);
 	/*
-	 * Acquire: orders the last looker's records before ours. Pairs with the release below. Read first:
-	 * the word is shared by all CPUs and written by few.
+	 * Acquire: orders the last looker's records before ours. Pairs with the release below. Read
+	 * first: the word is shared by all CPUs and written by few.
 	 */
 	if (READ_ONCE(looking) || cmpxchg_acquire(&looking, false, true))
 		return;
 	look_at_others(tf);
-	smp_store_release(&looking, false); /* Pairs with the cmpxchg_acquire() above, in any CPU. */
+	smp_store_release(&looking, false); /* Pairs with the cmpxchg_acquire() above. */
 }
 
 void watchdog_init(void)

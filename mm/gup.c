@@ -83,11 +83,11 @@ static bool allowed(pte_t pte, u32 flags)
 }
 
 /* A reference to a page that nothing keeps from being freed under us. */
-static bool ref_get(struct page *head)
+static bool ref_get(struct page *page)
 {
 	if (rule(REF_NOT_ZERO))
-		return try_get_page(head);
-	get_page(head); /* knocked out: revives a page that is being freed */
+		return try_get_page(page);
+	get_page(page); /* knocked out: revives a page that is being freed */
 	return true;
 }
 
@@ -106,27 +106,22 @@ static bool gup_one(const pte_t *ptep, pte_t pte, const struct above *above, vad
 
 	stretch(READ_ONCE(gup_delay_ref));
 	hold();
-	/*
-	 * WHY SAFE: descriptors are never freed [F3]. Which page is the head may change as long as there is
-	 * no reference, so the one that was counted is remembered, and compared below.
-	 */
-	struct page *head = page_head(page);
-
-	if (!ref_get(head))
+	/* WHY SAFE: descriptors are never freed [F3]; try_get_page() looks at count and head together. */
+	if (!ref_get(page))
 		return false;
 	/*
 	 * Full barrier in try_get_page(): orders the reference before these loads. Pairs with the full
 	 * barrier of pte_get_and_clear() in zap_leaf(), mm/unmap.c: either the unmapper's put sees our
 	 * reference and does not free, or we see its cleared entry.
 	 */
-	if ((rule(RECHECK_LEAF) && (!pte_same(pte_read(ptep), pte) || page_head(page) != head)) ||
+	if ((rule(RECHECK_LEAF) && !pte_same(pte_read(ptep), pte)) ||
 	    (rule(RECHECK_TABLE) && above->ptep && !pte_same(pte_read(above->ptep), above->pte))) {
-		put_page(head);
+		put_page(page);
 		this_cpu(gup_stats).retries++;
 		return false;
 	}
 	if (flags & FOLL_PIN)
-		atomic_inc(&head->pincount);
+		atomic_inc(&page_head(page)->pincount);
 	*out = page;
 	return true;
 }

@@ -45,14 +45,14 @@ CONFIGS = (
     Config("2cpus", cpus=2, stress=3),
     Config("8cpus", cpus=8, stress=5),
     Config("16cpus", cpus=16, tests="arch.*", stress=3),
-    Config("8G", mem="8G"),
+    Config("8G", mem="8G", tests="page.*", stress=3),
     Config("release", build="release", rules="fixed", stress=3),
     Config("qemu64", ports=("x86_64",), cpu="qemu64"),
-    Config("gicv2", ports=("arm64",), gic=2),
+    Config("gicv2", ports=("arm64",), gic=2, tests="arch.*", stress=3),
     Config("cortex-a57", ports=("arm64",), cpu="cortex-a57"),
-    Config("va39", ports=("arm64",), options="va_bits=39", stress=3),
+    Config("va39", ports=("arm64",), options="va_bits=39", tests="arch.*", stress=3),
     Config("sv39", ports=("riscv64",), options="sv=39"),
-    Config("sv48", ports=("riscv64",), options="sv=48"),
+    Config("sv48", ports=("riscv64",), options="sv=48", tests="arch.*", stress=3),
 )
 
 BAD = (

@@ -19,7 +19,8 @@ QUIT_WORDS = "QEMU: Terminated"  # what QEMU says when the user types Ctrl-A x
 PORTS = {
     "x86_64": {
         "program": "qemu-system-x86_64", "machine": "q35", "cpu": "max", "image": "grace.elf",
-        "extra": ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"],
+        # Not -nographic: it makes the firmware clear the terminal and write to the serial line.
+        "extra": ["-vga", "none", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"],
         "host": ("x86_64", "amd64")},
     "arm64": {
         "program": "qemu-system-aarch64", "machine": "virt", "cpu": "max", "image": "grace.img",
@@ -119,7 +120,8 @@ def command(wanted, kernel=None):
         memory = ["-object", f"memory-backend-ram,id=ram,size={w['mem']},reserve=off"]
     words = [w["qemu"] or port["program"], "-name", "grace,debug-threads=on", "-M", machine,
              "-accel", w["accel"], "-cpu", cpu, "-smp", w["cpus"], "-m", w["mem"], *memory,
-             "-nographic", "-nic", "none", "-no-reboot", *port["extra"],
+             "-display", "none", "-serial", "mon:stdio", "-nic", "none", "-no-reboot",
+             *port["extra"],
              "-kernel", kernel or f"{output_dir(w)}/{port['image']}"]
     if w["append"]:
         words += ["-append", w["append"]]

@@ -23,7 +23,8 @@ class Watcher:
     def __init__(self, process, wanted, quiet_is_fine):
         self.process, self.wanted, self.quiet_is_fine = process, wanted, quiet_is_fine
         self.tail, self.said = "", None
-        self.any_output = self.kernel_spoke = self.quit_by_user = self.complained = False
+        self.any_output = self.started = self.kernel_spoke = False
+        self.quit_by_user = self.complained = False
 
     def note(self, text):
         self.any_output = True
@@ -31,6 +32,7 @@ class Watcher:
         self.tail = lines[-1][-4096:]
         for line in lines:
             line = line.strip("\r\n ")
+            self.started |= "Grace" in line
             self.kernel_spoke |= qemu.FIRST_WORDS in line
             self.quit_by_user |= qemu.QUIT_WORDS in line
             match = qemu.EXIT_LINE.match(line)
@@ -46,6 +48,9 @@ class Watcher:
             sys.stdout.buffer.flush()
             self.note(data.decode("utf-8", "replace"))
 
+    def reason(self):
+        return likely_reason(self.wanted, self.any_output, self.started)
+
     def attend(self):
         """Pins the virtual CPUs as soon as they are there, and speaks up when nothing comes."""
         start, pinned = time.monotonic(), False
@@ -56,22 +61,24 @@ class Watcher:
             if waited > PATIENCE and not self.kernel_spoke and not self.complained:
                 self.complained = True
                 if not self.quiet_is_fine:
-                    print(likely_reason(self.wanted, self.any_output), file=sys.stderr)
+                    print(self.reason(), file=sys.stderr)
             time.sleep(0.02 if not pinned and waited < 5 else 0.2)
 
 
-def likely_reason(wanted, firmware_spoke):
-    head = f"\r\n[run] The kernel has printed nothing for {PATIENCE} s. "
+def likely_reason(wanted, firmware_spoke, started):
+    head = f"\r\n[run] No message from the kernel in {PATIENCE} s. "
     tail = "\r\n[run] Ctrl-A x ends QEMU; `make debug` starts it under gdb.\r"
-    if wanted["accel"] == "kvm":
+    if started:
+        likely = "It was started, and likely faulted before it had found its console."
+    elif wanted["accel"] == "kvm":
         likely = "Likely: KVM cannot run it on this host; try ACCEL=tcg."
     elif wanted["machine"] or wanted["cpu"] or wanted["qemu_args"]:
         likely = "Likely: the machine that MACHINE, CPU or QEMU_ARGS ask for has no console."
     elif firmware_spoke:
-        likely = "Firmware did. Likely: the kernel faulted before it had found its console."
+        likely = "Firmware did write. Likely: it could not load or start the image."
     else:
-        likely = ("Not even firmware did. Likely: the host is very busy, or this QEMU is too old "
-                  "(`make doctor`).")
+        likely = ("Nor from anything else. Likely: the host is very busy, or the image cannot be "
+                  "loaded by this QEMU (`make doctor`).")
     return head + likely + tail
 
 
@@ -103,7 +110,7 @@ def verdict(wanted, code, watcher):
     if watcher.said is None and watcher.quit_by_user:
         return 0, None
     if status == qemu.STATUS_LOST:
-        if not watcher.kernel_spoke:
+        if not watcher.started:
             return status, f"QEMU ended (code {code}) before the kernel said anything"
         return status, f"QEMU ended (code {code}) and the kernel never said its status: a reset?"
     if status == qemu.STATUS_DISAGREES:

@@ -378,8 +378,8 @@ static void print_summary(const struct snapshot *a, const struct snapshot *b)
 		   D(gather.pages), D(gather.tables), D(gather.tables_by_rcu),
 		   D(gather.tables_by_gather), D(gather.tables_by_fallback),
 		   D(gather.tables_under_walker));
-	print_line("stress: flushes of a range %llu, of the mm %llu, with tables %llu; local %llu, ipi %llu, "
-		   "%s %llu; lazy skipped %llu",
+	print_line("stress: flushes of a range %llu, of the mm %llu, with tables %llu; local %llu, by ipi %llu, "
+		   "fences by %s %llu; lazy skipped %llu",
 		   D(tlb.flush_range), D(tlb.flush_mm), D(tlb.flush_tables), D(tlb.local_only),
 		   D(tlb.remote_ipi), arch.unmaskable.name, D(tlb.remote_unmaskable),
 		   D(tlb.lazy_skipped));

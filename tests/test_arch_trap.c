@@ -18,8 +18,10 @@ static struct frame_look {
 	vaddr_t pc, fp, ret;
 } frame_look;
 
+/* The frame pointer is used, for a compiler that makes no frame in functions that call nothing. */
 static __noinline void spin_for_frame(void)
 {
+	__asm__ __volatile__("" ::"r"(arch_frame_pointer()));
 	while (!READ_ONCE(spin_over))
 		cpu_relax();
 	barrier();

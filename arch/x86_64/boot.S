@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the loader to C: the boot CPU by PVH (Xen note 18) or by a loader that jumps to the ELF entry,
- * every other CPU by the start-up IPI.
+ * From the loader to C: the boot CPU by PVH (Xen note 18) or by a loader that jumps to the ELF
+ * entry, every other CPU by the start-up IPI.
  *
- * Entry: 32-bit protected mode, paging off, ebx = struct hvm_start_info, perhaps; or 64-bit mode with
- * this code mapped at its physical address. Nothing else is believed: interrupts may be on.
+ * Entry: 32-bit protected mode, paging off, ebx = struct hvm_start_info, perhaps; or 64-bit mode
+ * with this code mapped at its physical address. Nothing else is believed: interrupts may be on.
  * Until paging is on, code and data are used at their physical addresses: PHYS(). A CPU that lacks
  * what the kernel needs is named on COM1 and the machine is ended.
  * See also: start.c, which goes on; smp.c, which starts the others.
@@ -118,8 +118,9 @@ check_cpu:
 
 /*
  * The low 1 GiB at its own address, to come from physical to high addresses; the low 4 GiB at
- * DIRECT_MAP, not executable; the image at KERNEL_VA. Everything above DIRECT_MAP lies under the last
- * entry of the last table but one, with four levels or five. arch_cpu_init() leaves all this behind.
+ * DIRECT_MAP, not executable; the image at KERNEL_VA. Everything above DIRECT_MAP lies under the
+ * last entry of the last table but one, with four levels or five. arch_cpu_init() leaves all this
+ * behind.
  */
 make_tables:
 	movl	$PHYS(boot_pd), %edi
@@ -250,10 +251,10 @@ primary_high:
 	ud2
 
 /*
- * A CPU that was started looks whether it is the one that is wanted: one that was given up and comes
- * late must not run as another. What it needs is loaded before it claims the start, for afterwards
- * smp.c uses the variables for the next CPU. Orders the loads before the claim (a locked instruction
- * is a full barrier). Pairs with arch_cpu_start() in smp.c.
+ * A CPU that was started looks whether it is the one that is wanted: one that was given up and
+ * comes late must not run as another. What it needs is loaded before it claims the start, for
+ * afterwards smp.c uses the variables for the next CPU. Orders the loads before the claim (a locked
+ * instruction is a full barrier). Pairs with arch_cpu_start() in smp.c.
  */
 secondary_high:
 	xorl	%eax, %eax
@@ -294,8 +295,8 @@ secondary_high:
 	jmp	3b
 
 /*
- * Copied to TRAMPOLINE, where the start-up IPI makes a CPU begin in real mode: cs = TRAMPOLINE / 16,
- * ip = 0.
+ * Copied to TRAMPOLINE, where the start-up IPI makes a CPU begin in real mode: cs = TRAMPOLINE /
+ * 16, ip = 0.
  */
 	.section .rodata
 	.globl	trampoline_begin, trampoline_end

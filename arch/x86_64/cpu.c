@@ -2,9 +2,9 @@
 /*
  * A CPU's own tables and modes: GDT, TSS, IDT, control registers.
  *
- * The IDT is one for all; the TSS names the stacks for traps that may come on any stack: NMI, and those
- * that end the machine (double fault, machine check). Above each such stack lies the CPU's per-CPU
- * distance, because GS base may be the user's when such a trap comes: trap.S, entry_on_ist.
+ * The IDT is one for all; the TSS names the stacks for traps that may come on any stack: NMI, and
+ * those that end the machine (double fault, machine check). Above each such stack lies the CPU's
+ * per-CPU distance, because GS base may be the user's when such a trap comes: trap.S, entry_on_ist.
  *
  *   IST block:   fatal stack | distance |    NMI stack | distance
  *                            ^ ist[0]                  ^ ist[1]

@@ -2,12 +2,16 @@
 /*
  * What this CPU has, of what not every x86_64 CPU has, and what the kernel makes of it.
  *
- * boot.S has refused CPUs that lack what is needed, and has chosen the number of table levels. PCID is
- * used only together with INVPCID: with both, arch_tlb_flush_local() never has to switch tags.
- * Contexts: boot CPU, before kernel_main(); features_match() on every other CPU.
+ * boot.S has refused CPUs that lack what is needed, and has chosen the number of table levels. PCID
+ * is used only together with INVPCID: with both, arch_tlb_flush_local() never has to switch tags.
+ * SMAP can be left off by the command line: some hypervisors that announce it cannot run its
+ * instructions.
+ * Contexts: boot CPU, before arch_cpu_init(); features_match() on every other CPU.
  */
 #include <arch.h>
 #include <asm/cpu.h>
+#include <cmdline.h>
+#include <errno.h>
 #include <string.h>
 
 struct cpu_features features;
@@ -67,6 +71,20 @@ void features_detect(void)
 	arch.nmi = true;
 	list_features();
 }
+
+/* Before arch_cpu_init(), which sets smap_on. */
+static int parse_smap(const char *value)
+{
+	if (strcmp(value, "on") == 0)
+		return 0;
+	if (strcmp(value, "off") != 0)
+		return -EINVAL;
+	features.smap = false;
+	list_features();
+	return 0;
+}
+CMDLINE_OPTION(smap, "smap", "smap=on|off  forbid stray accesses to user memory, if the CPU can",
+	       parse_smap);
 
 bool features_match(void)
 {

@@ -2,9 +2,9 @@
 /*
  * What the loader hands over: memory, command line and ACPI root.
  *
- * PVH gives all of it in struct hvm_start_info (xen/include/public/arch-x86/hvm/start_info.h). A boot
- * loader that just jumps to the kernel gives nothing: then the size of memory comes from the CMOS, where
- * PC firmware notes it, and the ACPI root from a search in the BIOS area.
+ * PVH gives all of it in struct hvm_start_info (xen/include/public/arch-x86/hvm/start_info.h). A
+ * boot loader that just jumps to the kernel gives nothing: then the size of memory comes from the
+ * CMOS, where PC firmware notes it, and the ACPI root from a search in the BIOS area.
  * What lies in the first MiB is left alone: firmware data, and the page that other CPUs begin in.
  * All of it is input that is not to be trusted. Contexts: boot CPU, boot page tables.
  */

@@ -2,13 +2,13 @@
 /*
  * Roots, tags and local invalidation.
  *
- * User and kernel share a root: the kernel half of each is the same few entries. Tag 0 is the kernel's
- * and that of "no user root"; nothing of a user half is ever cached under it while tags are in use.
- * What each instruction drops: SDM vol. 3, 4.10.4.1. INVLPG and every write of CR3 drop the paging-
- * structure caches of the current tag too; INVPCID those of the tag it names, and by address those that
- * lead to it. So leaves and tables cost the same here.
- * Rules: none of its own; mm/tlb.c and mm/context.c decide. Contexts: irqs or preemption off, and the
- * NMI of smp_nmi_flush(): each function may be interrupted by another one of this file.
+ * User and kernel share a root: the kernel half of each is the same few entries. Tag 0 is the
+ * kernel's and that of "no user root"; nothing of a user half is ever cached under it while tags
+ * are in use. What each instruction drops: SDM vol. 3, 4.10.4.1. INVLPG and every write of CR3 drop
+ * the paging- structure caches of the current tag too; INVPCID those of the tag it names, and by
+ * address those that lead to it. So leaves and tables cost the same here.
+ * Rules: none of its own; mm/tlb.c and mm/context.c decide. Contexts: irqs or preemption off, and
+ * the NMI of smp_nmi_flush(): each function may be interrupted by another one of this file.
  */
 #include <arch.h>
 #include <asm/cpu.h>
@@ -48,8 +48,8 @@ void arch_root_init(pte_t *root)
 }
 
 /*
- * A write of CR3 is a serializing instruction: it orders every store before it, so the walker sees them,
- * and every access after it uses the new root.
+ * A write of CR3 is a serializing instruction: it orders every store before it, so the walker sees
+ * them, and every access after it uses the new root.
  */
 void arch_root_load(phys_t root, unsigned int tag, bool flush)
 {

@@ -2,10 +2,10 @@
 /*
  * The end of the machine.
  *
- * QEMU's isa-debug-exit device makes a status of QEMU's own of what is written to it: status * 2 + 1.
- * Where it is missing the machine is switched off through ACPI: with the sleep type 0 in the PM1a control
- * register, which is right for QEMU's PC chipsets, or 5 in the sleep control register of machines without
- * one; the real value stands in bytecode that this kernel does not run.
+ * QEMU's isa-debug-exit device makes a status of QEMU's own of what is written to it: status * 2 +
+ * 1. Where it is missing the machine is switched off through ACPI: with the sleep type 0 in the
+ * PM1a control register, which is right for QEMU's PC chipsets, or 5 in the sleep control register
+ * of machines without one; the real value stands in bytecode that this kernel does not run.
  * Contexts: any.
  */
 #include <acpi.h>

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Other CPUs: starting them, interrupting them, invalidating on them by NMI; and threads' first steps.
+ * Other CPUs: starting them, interrupting them, invalidating on them by NMI; and threads' first
+ * steps.
  *
- * The unmaskable transport: the CPU that asks writes what to drop into its own struct flush_request,
- * puts its bit into flush_from of each target, and sends it an NMI. The handler looks at the bits, not at
- * how often it was called: NMIs that come while one is handled become one.
+ * The unmaskable transport: the CPU that asks writes what to drop into its own struct
+ * flush_request, puts its bit into flush_from of each target, and sends it an NMI. The handler
+ * looks at the bits, not at how often it was called: NMIs that come while one is handled become
+ * one.
  *
  *   asking CPU                              target, in its NMI
  *   flush = what, waiting = targets
@@ -15,8 +17,8 @@
  *                                           waiting &= ~me (full barrier)
  *   sees waiting == 0 (acquire)
  *
- * Several CPUs may ask each other at once, each with irqs off: nobody waits for a lock, and a CPU that
- * waits takes its NMI like any other.
+ * Several CPUs may ask each other at once, each with irqs off: nobody waits for a lock, and a CPU
+ * that waits takes its NMI like any other.
  * Contexts: as include/arch.h says. See also: drivers/apic.c, mmu.c, boot.S.
  */
 #include <apic.h>
@@ -41,7 +43,7 @@ extern u64 secondary_apic_id, secondary_stack, secondary_percpu;
 extern char trampoline_begin[], trampoline_end[];
 #define NOBODY (~0ULL)
 
-#define CLAIM_NS NSEC_PER_SEC
+#define CLAIM_NS (3 * NSEC_PER_SEC)
 #define FIRST_NS (20 * NSEC_PER_MSEC)
 
 /* Boot page tables: low memory can be written still. */

@@ -2,8 +2,8 @@
 /*
  * From boot.S to kernel_main(): the first C code, on the boot page tables.
  *
- * The order matters: traps first, so that a fault prints; then the console, so that it prints at once;
- * then what the firmware says, which may be nonsense and then ends the boot with a line.
+ * The order matters: traps first, so that a fault prints; then the console, so that it prints at
+ * once; then what the firmware says, which may be nonsense and then ends the boot with a line.
  * Contexts: boot CPU, irqs off. See also: boot.S, firmware.c, kernel/main.c.
  */
 #include <acpi.h>
@@ -54,8 +54,8 @@ static void com_write(unsigned int reg, u8 value)
 }
 
 /*
- * The first word of the BIOS data area is the first serial port, if a BIOS wrote it. The second and the
- * fourth port of a PC share interrupt 3, the others 4.
+ * The first word of the BIOS data area is the first serial port, if a BIOS wrote it. The second and
+ * the fourth port of a PC share interrupt 3, the others 4.
  */
 static void start_console(void)
 {

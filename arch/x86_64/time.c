@@ -2,10 +2,10 @@
 /*
  * Time: the TSC is the clock, the local APIC's one-shot timer (or TSC-deadline) the alarm.
  *
- * The TSC's rate comes from the first of: CPUID leaf 0x15, the hypervisor's leaf 0x40000010, the PIT, the
- * ACPI timer. A comparison with one of the last two is made several times, and the lowest rate is taken:
- * a virtual CPU that does not run for a while in between may miss a whole turn of the PIT's 16-bit
- * counter, and then the TSC seems too fast, never too slow.
+ * The TSC's rate comes from the first of: CPUID leaf 0x15, the hypervisor's leaf 0x40000010, the
+ * PIT, the ACPI timer. A comparison with one of the last two is made several times, and the lowest
+ * rate is taken: a virtual CPU that does not run for a while in between may miss a whole turn of
+ * the PIT's 16-bit counter, and then the TSC seems too fast, never too slow.
  * Contexts: calibration on the boot CPU, irqs off. See also: kernel/time.c.
  */
 #include <acpi.h>

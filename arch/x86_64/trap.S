@@ -5,10 +5,10 @@
  * An entry saves every register in a struct trap_frame on the interrupted thread's stack (from user
  * mode: on the stack that the TSS names), closes user access, makes the frame part of the chain of
  * frame records, and calls C with interrupts off.
- * GS base is the per-CPU distance in the kernel and the user's in user mode; the other of the two is in
- * MSR_KERNEL_GS_BASE, and SWAPGS exchanges them on the way in from user mode and out to it. A trap that
- * no flag holds up (NMI, double fault, machine check) may come between, so it does not ask where it
- * came from: its stack (cpu.c) has the distance above the frame.
+ * GS base is the per-CPU distance in the kernel and the user's in user mode; the other of the two
+ * is in MSR_KERNEL_GS_BASE, and SWAPGS exchanges them on the way in from user mode and out to it. A
+ * trap that no flag holds up (NMI, double fault, machine check) may come between, so it does not
+ * ask where it came from: its stack (cpu.c) has the distance above the frame.
  * See also: trap.c.
  */
 #include <asm/cpu.h>
@@ -69,8 +69,8 @@
 
 	.text
 /*
- * One stub a vector, 16 bytes each: vector and error code on the stack, then the common entry. The CPU
- * pushes an error code for 8, 10 to 14, 17, 21, 29 and 30.
+ * One stub a vector, 16 bytes each: vector and error code on the stack, then the common entry. The
+ * CPU pushes an error code for 8, 10 to 14, 17, 21, 29 and 30.
  */
 	.balign	16
 	.globl	trap_stubs
@@ -132,9 +132,9 @@ entry_on_ist:
 	iretq
 
 /*
- * void arch_cpu_idle(void). STI takes effect behind the next instruction, so no interrupt comes between
- * the two. An NMI may: after it, what was pending would be taken before HLT, which then would wait for
- * something else. So the NMI handler skips the HLT if it would return to it.
+ * void arch_cpu_idle(void). STI takes effect behind the next instruction, so no interrupt comes
+ * between the two. An NMI may: after it, what was pending would be taken before HLT, which then
+ * would wait for something else. So the NMI handler skips the HLT if it would return to it.
  */
 	.globl	arch_cpu_idle, idle_hlt, idle_hlt_end
 arch_cpu_idle:

@@ -2,10 +2,10 @@
 /*
  * Traps, once trap.S has saved everything: which is whose.
  *
- * Interrupts go to their handlers between irq_enter() and irq_exit(). Page faults are mm/fault.c's. An
- * NMI has two users, and since NMIs that come close together become one, each looks whether it is meant.
- * A push onto the unmapped guard under a stack faults, and so does the push of that fault's own frame:
- * the CPU makes a double fault of it, which has a stack of its own.
+ * Interrupts go to their handlers between irq_enter() and irq_exit(). Page faults are mm/fault.c's.
+ * An NMI has two users, and since NMIs that come close together become one, each looks whether it
+ * is meant. A push onto the unmapped guard under a stack faults, and so does the push of that
+ * fault's own frame: the CPU makes a double fault of it, which has a stack of its own.
  * Contexts: irqs off. See also: cpu.c for the stacks, include/trap.h.
  */
 #include <apic.h>
@@ -124,7 +124,8 @@ static __noreturn void bad_exception(struct trap_frame *tf)
 
 /*
  * The end of interrupt comes last: until then the APIC holds back what has the same priority, and a
- * level-triggered line is not looked at again. Before irq_exit(), which may switch to another thread.
+ * level-triggered line is not looked at again. Before irq_exit(), which may switch to another
+ * thread.
  */
 static void interrupt(struct trap_frame *tf)
 {

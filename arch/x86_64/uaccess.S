@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copies to and from user memory. Each instruction that may fault has an entry in the exception table:
- * {instruction, where to go on}. See trap.c, arch_fixup().
+ * Copies to and from user memory. Each instruction that may fault has an entry in the exception
+ * table: {instruction, where to go on}. See trap.c, arch_fixup().
  */
 
 .macro may_fault from, to

@@ -10,7 +10,8 @@
 #include <atomic.h>
 
 /*
- * An entry (SDM vol. 3, 4.5). Software owns bits 11:9 and 58:52, and all but bit 0 if that is clear.
+ * An entry (SDM vol. 3, 4.5). Software owns bits 11:9 and 58:52, and all but bit 0 if that is
+ * clear.
  *
  *   0 present   1 writable   2 user   3 write-through   4 cache disable   5 accessed   6 dirty
  *   7 leaf above level 0   8 global   51:12 address   63 not executable
@@ -84,8 +85,8 @@ static inline u64 pte_attr(pte_t pte)
 }
 
 /*
- * No CPU keeps "not present" in its TLB (SDM vol. 3, 4.10.2.3), and loads of the hardware walker are
- * ordered as the program's own: the next access of this CPU uses the entry.
+ * No CPU keeps "not present" in its TLB (SDM vol. 3, 4.10.2.3), and loads of the hardware walker
+ * are ordered as the program's own: the next access of this CPU uses the entry.
  * Release: orders what the entry points to before the entry. Pairs with pte_read() in pgtable.h.
  */
 static inline void arch_pte_publish(pte_t *ptep, pte_t pte, bool kernel)
@@ -136,8 +137,8 @@ static inline void arch_user_access_end(void)
 }
 
 /*
- * LFENCE: orders every earlier load before the counter is read, so that times taken on two CPUs agree
- * with what these saw of each other.
+ * LFENCE: orders every earlier load before the counter is read, so that times taken on two CPUs
+ * agree with what these saw of each other.
  */
 static inline u64 arch_cycles(void)
 {

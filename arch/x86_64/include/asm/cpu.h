@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The CPU's own registers and instructions, I/O ports, and what the port's files share. Nothing here
- * is known outside arch/x86_64 and its drivers.
+ * The CPU's own registers and instructions, I/O ports, and what the port's files share. Nothing
+ * here is known outside arch/x86_64 and its drivers.
  */
 #ifndef ASM_CPU_H
 #define ASM_CPU_H
@@ -17,8 +17,8 @@
 
 #define CR0_PG (1 << 31)
 /*
- * Paging, alignment checks for user mode, write protection, FPU errors as traps, protected mode; and
- * "task switched", so that an FPU or vector instruction, which the kernel must not have, traps.
+ * Paging, alignment checks for user mode, write protection, FPU errors as traps, protected mode;
+ * and "task switched", so that an FPU or vector instruction, which the kernel must not have, traps.
  */
 #define CR0_KERNEL 0x8005003b
 #define CR4_PAE (1 << 5)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a CPU keeps itself: GS base is the distance of its per-CPU area, so %gs:x is this CPU's copy
- * of the per-CPU variable x.
+ * Where a CPU keeps itself: GS base is the distance of its per-CPU area, so %gs:x is this CPU's
+ * copy of the per-CPU variable x.
  */
 #ifndef ASM_PERCPU_H
 #define ASM_PERCPU_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a switched-out thread keeps: its stack pointer. The registers that a call preserves are on its
- * stack, as switch.S pushed them.
+ * What a switched-out thread keeps: its stack pointer. The registers that a call preserves are on
+ * its stack, as switch.S pushed them.
  */
 #ifndef ASM_THREAD_H
 #define ASM_THREAD_H
