@@ -141,7 +141,7 @@ static phys_t search_rsdp(phys_t start, phys_t end)
 	return 0;
 }
 
-/* The first KiB of the extended BIOS data area, whose segment is at 0x40e, then the BIOS area [5.2.5.1]. */
+/* The extended BIOS data area's first KiB (segment at 0x40e), then the BIOS area [5.2.5.1]. */
 phys_t acpi_find_rsdp(void)
 {
 	phys_t ebda = (phys_t) * (const volatile u16 *)phys_to_virt(0x40e) << 4, pa = 0;
@@ -198,7 +198,7 @@ static void add_ioapic(const struct madt_entry *e)
 		(struct acpi_ioapic){ e->ioapic.base, e->ioapic.gsi_base };
 }
 
-/* Flags: polarity in bits 1:0, 3 is low; trigger in bits 3:2, 3 is level; 0: as the bus, ISA [5.2.12.5]. */
+/* Flags: polarity in 1:0, 3 is low; trigger in 3:2, 3 is level; 0: as the bus [5.2.12.5]. */
 static void add_override(const struct madt_entry *e)
 {
 	if (acpi.nr_overrides == ACPI_MAX_OVERRIDES) {
@@ -266,8 +266,8 @@ static void read_madt(phys_t pa)
 		u32 left = madt->h.length - at;
 
 		if (left < 2 || e->length > left || e->length < entry_size(e->type))
-			boot_fail("ACPI: MADT entry at %u has a length of %u, %u bytes are left", at,
-				  left < 2 ? 0 : e->length, left);
+			boot_fail("ACPI: MADT entry at %u has a length of %u, %u bytes are left",
+				  at, left < 2 ? 0 : e->length, left);
 		read_madt_entry(e);
 		at += e->length;
 	}

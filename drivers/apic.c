@@ -92,7 +92,7 @@ void apic_eoi(void)
 void apic_timer_setup(bool deadline)
 {
 	lapic_write(APIC_LVT_TIMER, VECTOR_TIMER | (deadline ? LVT_DEADLINE : 0));
-	/* Orders the mode before the first deadline: an MSR is not memory (SDM vol. 3, 11.5.4.1). */
+	/* Orders the mode before the first deadline, an MSR (SDM vol. 3, 11.5.4.1). */
 	__asm__ __volatile__("mfence" ::: "memory");
 }
 
@@ -112,8 +112,7 @@ static void send_x2apic(u32 id, u32 command)
 {
 	/*
 	 * A write of this MSR is ordered after nothing by itself. The fences order earlier stores
-	 * before the interrupt. Pairs with the handlers: handle_ipi() in smp.c, smp_nmi_flush() in
-	 * smp.c.
+	 * before the interrupt. Pairs with hardware: the handler begins after them.
 	 */
 	__asm__ __volatile__("mfence; lfence" ::: "memory");
 	wrmsr(MSR_X2APIC + APIC_ICR / 16, (u64)id << 32 | command);
@@ -208,7 +207,7 @@ static struct acpi_override isa_line(u32 irq)
 	return (struct acpi_override){ .irq = irq, .gsi = irq };
 }
 
-/* Makes the ISA interrupt the vector on the CPU with that id. The entry is complete when unmasked. */
+/* Makes the ISA interrupt that vector on the CPU with that id. Unmasked by the last write. */
 static void ioapic_route_isa(u32 irq, u8 vector, u32 id)
 {
 	struct acpi_override line = isa_line(irq);
@@ -251,7 +250,8 @@ void apic_init(void)
 	if (!features.x2apic) {
 		lapic = ioremap(base, PAGE_SIZE);
 		if (!lapic)
-			boot_fail("the local APIC at %#llx cannot be mapped", (unsigned long long)base);
+			boot_fail("the local APIC at %#llx cannot be mapped",
+				  (unsigned long long)base);
 	}
 	for (unsigned int i = 0; i < acpi.nr_ioapics; i++)
 		ioapic_init(i);

@@ -15,7 +15,7 @@ struct acpi_ioapic {
 	phys_t base;
 	u32 gsi_base; /* the number of its first input */
 };
-/* An ISA interrupt that does not arrive at the input of its own number, or not as on the ISA bus. */
+/* An ISA interrupt that arrives at an input of another number, or not as on the ISA bus. */
 struct acpi_override {
 	u32 irq, gsi;
 	bool active_low, level;

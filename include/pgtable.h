@@ -62,8 +62,8 @@ static inline struct page *pte_page(pte_t pte)
 
 /*
  * One load of an entry that others may change at any time. What a lockless walker does next depends
- * on this value alone [U2]; the address dependency orders its loads through it after this load, and
- * pairs with the release in arch_pte_publish().
+ * on this value alone [U2]; the address dependency orders its loads through it after this load.
+ * Pairs with arch_pte_publish() in asm/arch.h, a release.
  */
 static inline pte_t pte_read(const pte_t *ptep)
 {

@@ -77,18 +77,34 @@ static struct rwsem_waiter *first_waiter(struct rwsem *s)
 	return list_first_entry(&s->waiters, struct rwsem_waiter, node);
 }
 
-/* s->lock held: the waiter, on its thread's stack, cannot leave. */
-static void wake_first(struct rwsem *s)
+/* The first waiter's thread, with a reference, or NULL. s->lock held. */
+static struct thread *first_thread(struct rwsem *s)
 {
-	if (!list_empty(&s->waiters))
-		thread_wake(first_waiter(s)->thread);
+	if (list_empty(&s->waiters))
+		return NULL;
+	struct thread *t = first_waiter(s)->thread;
+
+	thread_get(t);
+	return t;
+}
+
+/*
+ * Drops s->lock, then wakes t, if any: a wake-up takes long, and whoever comes meanwhile would spin. The
+ * reference keeps a thread that has gone on by itself.
+ */
+static void unlock_and_wake(struct rwsem *s, struct thread *t)
+{
+	spin_unlock(&s->lock);
+	if (!t)
+		return;
+	thread_wake(t);
+	thread_put(t);
 }
 
 static __noinline void release_slow(struct rwsem *s)
 {
 	spin_lock(&s->lock);
-	wake_first(s);
-	spin_unlock(&s->lock);
+	unlock_and_wake(s, first_thread(s));
 }
 
 /* The first waiter's attempt; one that lost although it was woken has it kept. s->lock held. */
@@ -129,9 +145,8 @@ static __noinline void wait_for_turn(struct rwsem *s, bool write)
 	list_del(&w.node);
 	if (list_empty(&s->waiters))
 		fetch_and(&s->state, ~RWSEM_WAITERS);
-	else if (!write)
-		wake_first(s); /* perhaps another reader, who can come in beside us */
-	spin_unlock(&s->lock);
+	/* A reader wakes the next, who may be another, and can come in beside us. */
+	unlock_and_wake(s, write ? NULL : first_thread(s));
 }
 
 void down_read(struct rwsem *s)

@@ -44,7 +44,7 @@ CONFIGS = (
     Config("1cpu-32M", cpus=1, mem="32M"),
     Config("2cpus", cpus=2, stress=3),
     Config("8cpus", cpus=8, stress=5),
-    Config("16cpus", cpus=16, tests="arch.*", stress=3),
+    Config("16cpus", cpus=16, tests="arch.*", stress=8),
     Config("8G", mem="8G", tests="page.*", stress=3),
     Config("release", build="release", rules="fixed", stress=3),
     Config("qemu64", ports=("x86_64",), cpu="qemu64"),

@@ -73,7 +73,7 @@ static void idt_set(unsigned int vector, unsigned int ist)
 		.offset_high = (u32)(at >> 32),
 		.selector = KERNEL_CS,
 		.ist = (u8)ist,
-		.type = vector == 3 ? 0xee : 0x8e, /* interrupt gate; user mode may use INT3 alone */
+		.type = vector == 3 ? 0xee : 0x8e, /* interrupt gate; user mode: INT3 alone */
 	};
 }
 
@@ -130,7 +130,7 @@ void cpu_tables_load(void)
 			     : "memory");
 }
 
-/* The control registers and the kernel's own tables: what boot.S mapped for the jump is gone after it. */
+/* Control registers, and the kernel's own tables: what boot.S mapped for the jump is gone. */
 static void set_modes(void)
 {
 	u64 cr4 = CR4_PAE | CR4_PGE;

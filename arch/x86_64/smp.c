@@ -38,7 +38,7 @@ DEFINE_PER_CPU(struct thread *, current_thread) = &init_thread;
 
 /* ---- Starting ----------------------------------------------------------------------------- */
 
-/* boot.S: what the CPU that is being started finds. Written by the boot CPU only, but for the claim. */
+/* boot.S: what the CPU that is being started finds. It writes its claim, the boot CPU all else. */
 extern u64 secondary_apic_id, secondary_stack, secondary_percpu;
 extern char trampoline_begin[], trampoline_end[];
 #define NOBODY (~0ULL)
@@ -53,7 +53,7 @@ void smp_prepare(void)
 	memcpy(phys_to_virt(TRAMPOLINE), trampoline_begin, trampoline_end - trampoline_begin);
 }
 
-/* Acquire: pairs with the claim in boot.S, secondary_high. Its loads of the variables are over. */
+/* Acquire: its loads of the variables are over. Pairs with secondary_high() in boot.S. */
 static bool claimed_within(u64 ns)
 {
 	u64 end = time_ns() + ns;
@@ -94,7 +94,7 @@ int arch_cpu_start(unsigned int cpu, struct thread *idle)
 	per_cpu(current_thread, cpu) = idle;
 	secondary_stack = idle->stack + STACK_SIZE;
 	secondary_percpu = percpu_offset[cpu];
-	/* Orders all this before the claim can succeed. Pairs with the claim in boot.S, secondary_high. */
+	/* Orders all this before the claim. Pairs with secondary_high() in boot.S. */
 	smp_store_release(&secondary_apic_id, boot.hwid[cpu]);
 	if (start(cpu))
 		return 0;
@@ -146,7 +146,7 @@ void arch_tlb_flush_remote(cpumask_t mask, const struct arch_flush *f)
 	}
 	if (cpumask_has(mask, me))
 		arch_tlb_flush_local(f);
-	/* Orders the answers before what the caller does next. Pairs with smp_nmi_flush() in smp.c. */
+	/* Orders the answers before the return. Pairs with smp_nmi_flush() in smp.c. */
 	while (smp_load_acquire(&r->waiting))
 		cpu_relax();
 	if (on)
@@ -163,7 +163,7 @@ void smp_nmi_flush(void)
 		struct flush_request *r = per_cpu_ptr(&flush_request, cpu);
 
 		arch_tlb_flush_local(&r->flush);
-		/* Orders the drop before the answer. Pairs with arch_tlb_flush_remote() in smp.c. */
+		/* Drop before answer. Pairs with arch_tlb_flush_remote() in smp.c. */
 		fetch_and(&r->waiting, ~cpumask_of(me));
 	}
 }

@@ -57,7 +57,7 @@
 	addq	$16, %rsp
 .endm
 
-/* Calls fn(frame) below a frame record {rbp, rip} of the interrupted code. Keeps the stack aligned. */
+/* Calls fn(frame) below a frame record {rbp, rip} of the interrupted code. Stack stays aligned. */
 .macro call_c fn
 	movq	%rsp, %rdi
 	pushq	TF_RIP(%rdi)

@@ -86,10 +86,11 @@ static bool in_guard(vaddr_t addr, u64 rsp)
 	       ALIGN_DOWN(addr, 2 * STACK_SIZE) == ALIGN_DOWN(rsp, 2 * STACK_SIZE);
 }
 
-/* The kernel touches user memory while SMAP forbids it: no mapping that could be made would help. */
+/* The kernel touches user memory while SMAP forbids it: no mapping would help. */
 static bool smap_fault(const struct trap_frame *tf, vaddr_t addr)
 {
-	return smap_on && !trap_from_user(tf) && !(tf->rflags & RFLAGS_AC) && addr < BIT(arch.va_bits);
+	return smap_on && !trap_from_user(tf) && !(tf->rflags & RFLAGS_AC) &&
+	       addr < BIT(arch.va_bits);
 }
 
 static void page_fault(struct trap_frame *tf)

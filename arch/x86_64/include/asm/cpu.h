@@ -6,7 +6,7 @@
 #ifndef ASM_CPU_H
 #define ASM_CPU_H
 
-/* Selectors, in the order that SYSCALL and SYSRET will want. The boot GDT begins with the first two. */
+/* Selectors, in the order that SYSCALL and SYSRET want. The boot GDT begins with the first two. */
 #define KERNEL_CS 0x08
 #define KERNEL_DS 0x10
 #define BOOT_CS32 0x18
@@ -130,7 +130,7 @@ bool features_match(void);
 /* This CPU's APIC id, from CPUID: right before the APIC itself is reached. */
 u32 cpu_apic_id(void);
 
-/* firmware.c: memory, command line, ACPI root and console port, from PVH's start info or without. */
+/* firmware.c: memory, command line and ACPI root, from PVH's start info or without. */
 void firmware_read(phys_t start_info);
 
 /* cpu.c */
