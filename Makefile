@@ -118,7 +118,7 @@ $(O)/shim.img: $(O)/tests/shim/$(ARCH).S.o
 
 tools:
 	@CC='$(CC)' sh scripts/setup run $(ARCH)
-build-tools:
+build-tools: $(if $(filter run debug,$(MAKECMDGOALS)),tools)
 	@CC='$(CC)' sh scripts/setup build $(ARCH)
 test-tools:
 	@sh scripts/setup run $(TEST_PORTS)

@@ -292,10 +292,8 @@ static bool wait_online(unsigned int cpu)
 	return true;
 }
 
-static void start_cpu(unsigned int cpu)
+static void start_cpu(unsigned int cpu, struct thread *idle)
 {
-	struct thread *idle = sched_make_idle(cpu);
-
 	if (!idle) {
 		printk("smp: CPU %u not started: no memory for its idle thread", cpu);
 		return;
@@ -310,10 +308,15 @@ static void start_cpu(unsigned int cpu)
 
 void smp_init(void)
 {
+	static struct thread *idle[MAX_CPUS];
 	unsigned int cpu;
 
+	/* All stacks first: a new mapping may have to be told to every CPU that is online by then. */
 	for_each_possible_cpu(cpu)
 		if (cpu != 0)
-			start_cpu(cpu);
+			idle[cpu] = sched_make_idle(cpu);
+	for_each_possible_cpu(cpu)
+		if (cpu != 0)
+			start_cpu(cpu, idle[cpu]);
 	printk("smp: %u CPUs", cpumask_weight(READ_ONCE(cpu_online_mask)));
 }
