@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Linker script of all ports. The image is linked at KERNEL_VA and loaded anywhere that is 2 MiB
- * aligned (x86_64: at LINK_PHYS); segments that need different permissions start on their own pages.
+ * aligned (x86_64: at LINK_PHYS); segments that need different permissions start on pages of their
+ * own.
  */
 #include <asm/link.h> /* LINK_PHYS, LINK_ALIGN */
 #include <layout.h>

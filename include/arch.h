@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The port contract: every constant, type and function that a port supplies, and nothing else
- * crosses between arch/ and the rest. tests/test_arch.c checks each sentence at boot, in this order.
+ * crosses between arch/ and the rest. tests/test_arch.c checks each sentence at boot, in this
+ * order.
  *
  * Inline hooks are declared here and defined in the port's <asm/...> headers, so the compiler
  * refuses a port that lacks one. Each entry has a number; there are at most 45.
@@ -45,7 +46,7 @@ struct arch_info {
 	bool caches_invalid;	   /* the TLB may hold "not present" (riscv64 without Svvptc) */
 	bool nmi;		   /* arch_send_nmi() works */
 	u64 timer_hz;		   /* rate of arch_cycles() */
-	char features[160];	   /* CPU features found and used, space-separated, for the boot log */
+	char features[160]; /* CPU features found and used, space-separated, for the boot log */
 };
 extern struct arch_info arch;
 
@@ -75,7 +76,9 @@ typedef struct {
 static inline pte_t arch_pte_leaf(phys_t pa, u64 attr, unsigned int level);
 /* [6] An entry that points to the table at pa. user: it stands in a user half. */
 static inline pte_t arch_pte_table(phys_t pa, bool user);
-/* [7] True for a table entry and for any leaf, PROT_NONE ones included; false for none and poison. */
+/*
+ * [7] True for a table entry and for any leaf, PROT_NONE ones included; false for none and poison.
+ */
 static inline bool pte_present(pte_t pte);
 /* [8] True if a present entry at this level maps memory rather than pointing to a table. */
 static inline bool pte_leaf(pte_t pte, unsigned int level);
@@ -136,7 +139,9 @@ void arch_tlb_flush_local(const struct arch_flush *f);
  * Preemption off. Orders as [17], for every target. It says nothing about walkers in software.
  */
 void arch_tlb_flush_remote(cpumask_t mask, const struct arch_flush *f);
-/* [19] Drops everything from this CPU's TLB, global entries and all tags. irqs or preemption off. */
+/*
+ * [19] Drops everything from this CPU's TLB, global entries and all tags. irqs or preemption off.
+ */
 void arch_tlb_flush_local_all(void);
 /* [20] Drops a kernel range from this CPU's TLB, walk caches included. irqs or preemption off. */
 void arch_tlb_flush_local_kernel(vaddr_t start, vaddr_t end);
@@ -180,8 +185,8 @@ void arch_cpu_idle(void);
 /* ---- Threads and user access ------------------------------------------------------------ */
 
 /*
- * [30] <asm/thread.h>: struct arch_context, first member of struct thread. arch_context_init() makes
- * it start in thread_start() (kernel/sched.c) on the given stack top, irqs off.
+ * [30] <asm/thread.h>: struct arch_context, first member of struct thread. arch_context_init()
+ * makes it start in thread_start() (kernel/sched.c) on the given stack top, irqs off.
  */
 #include <asm/thread.h>
 void arch_context_init(struct thread *t, void *stack_top);
@@ -212,7 +217,10 @@ size_t arch_user_copy(void *dst, const void *src, size_t n, bool to_user);
 
 /* [37] A counter at arch.timer_hz, monotonic on each CPU and in step between CPUs. Any context. */
 static inline u64 arch_cycles(void);
-/* [38] Makes this CPU take timer_interrupt() once arch_cycles() >= when; replaces the last. irqs off. */
+/*
+ * [38] Makes this CPU take timer_interrupt() once arch_cycles() >= when; replaces the last. irqs
+ * off.
+ */
 void arch_timer_set(u64 when);
 
 /* ---- Trap frames and backtraces --------------------------------------------------------- */
@@ -224,7 +232,9 @@ static inline vaddr_t trap_pc(const struct trap_frame *tf);
 static inline vaddr_t trap_fp(const struct trap_frame *tf);
 static inline bool trap_irqs_on(const struct trap_frame *tf); /* in the interrupted context */
 static inline bool trap_from_user(const struct trap_frame *tf);
-/* [40] This function's own frame pointer; [41] where the frame at fp keeps caller's fp and return. */
+/*
+ * [40] This function's own frame pointer; [41] where the frame at fp keeps caller's fp and return.
+ */
 #define arch_frame_pointer() ((vaddr_t)__builtin_frame_address(0))
 static inline void arch_unwind(vaddr_t fp, vaddr_t *caller_fp, vaddr_t *ret);
 /* [42] The frame pointer with which a switched-out thread will resume. t is not running. */

@@ -53,12 +53,16 @@ void boot_reserve(phys_t start, phys_t end);
 /* Copies at most max bytes of a command line; appends to what is there, with a space between. */
 void boot_set_cmdline(const char *s, size_t max);
 
-/* The port calls this once `boot` and `arch` are filled: high addresses, boot page table, irqs off. */
+/*
+ * The port calls this once `boot` and `arch` are filled: high addresses, boot page table, irqs off.
+ */
 __noreturn void kernel_main(void);
 /* Every other CPU arrives here, on its idle thread's stack, irqs off. */
 __noreturn void secondary_main(void);
 
-/* Says in one line each what was found and chosen: CPU features, levels, tags, memory, transport. */
+/*
+ * Says in one line each what was found and chosen: CPU features, levels, tags, memory, transport.
+ */
 void boot_report(void);
 
 /* Linker symbols. */

@@ -14,14 +14,16 @@
 
 /*
  * References to the pages behind nr pages of current->mm from start (page-aligned). Takes no lock,
- * never sleeps: walks with interrupts off, 64 pages at most at a time. Returns how many it got, from
- * the first on: it stops at the first page that is not there or not allowed. Any context in which
- * current->mm is stable.
+ * never sleeps: walks with interrupts off, 64 pages at most at a time. Returns how many it got,
+ * from the first on: it stops at the first page that is not there or not allowed. Any context in
+ * which current->mm is stable.
  */
 unsigned int gup_fast(vaddr_t start, unsigned int nr, u32 flags, struct page **pages);
 
-/* The same, and goes on under mmap_lock, faulting in. Returns the number, or -EFAULT, -ENOMEM, -EINVAL
- * if none. Thread context. */
+/*
+ * The same, and goes on under mmap_lock, faulting in. Returns the number, or -EFAULT, -ENOMEM,
+ * -EINVAL if none. Thread context.
+ */
 s64 get_user_pages(vaddr_t start, unsigned int nr, u32 flags, struct page **pages);
 
 /* Drops what FOLL_PIN took. put_page() drops what came without. */
@@ -30,7 +32,9 @@ void unpin_user_page(struct page *page);
 /* Windows of the walk that tests may stretch, in loops of cpu_relax(); 0: none. Debug builds. */
 extern unsigned int gup_delay_table; /* between loading an upper entry and following it */
 extern unsigned int gup_delay_ref;   /* between loading the leaf and taking the reference */
-/* While set, each walk waits in that last window; gup_held: the CPUs that do so now. Debug builds. */
+/*
+ * While set, each walk waits in that last window; gup_held: the CPUs that do so now. Debug builds.
+ */
 extern bool gup_hold;
 extern cpumask_t gup_held;
 

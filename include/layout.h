@@ -3,7 +3,7 @@
  * The kernel half of every address space. The same on all ports: each address is canonical with
  * Sv39, Sv48 and Sv57, with four and five levels on x86_64, and in TTBR1 from 39 bits up.
  *
- *   DIRECT_MAP   all physical memory below DIRECT_MAP_SIZE: virtual = DIRECT_MAP + physical; never executable
+ *   DIRECT_MAP   all memory below DIRECT_MAP_SIZE: virtual = DIRECT_MAP + physical; not executable
  *   VMEMMAP      struct page of frame n at VMEMMAP + n * sizeof(struct page); holes are unmapped
  *   VMALLOC      device registers and thread stacks, each with unmapped guards around it
  *   KERNEL_VA    the image: text read-execute, rodata read-only, the rest read-write

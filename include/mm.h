@@ -85,8 +85,10 @@ static inline vaddr_t user_end(void)
  * length, flags), -ENOMEM (no room, or no memory). Without MAP_FIXED, addr is a hint. May sleep.
  */
 s64 mm_mmap(struct mm *mm, vaddr_t addr, u64 length, u32 prot, u32 flags);
-/* Unmaps any sub-range; VMAs are split. Returns 0, -EINVAL, or -ENOMEM (a split without memory: then
- * nothing was unmapped). May sleep. */
+/*
+ * Unmaps any sub-range; VMAs are split. Returns 0, -EINVAL, or -ENOMEM (a split without memory:
+ * then nothing was unmapped). May sleep.
+ */
 int mm_munmap(struct mm *mm, vaddr_t addr, u64 length);
 /* Changes the protection of a range that must be mapped throughout (-ENOMEM else). May sleep. */
 int mm_mprotect(struct mm *mm, vaddr_t addr, u64 length, u32 prot);
@@ -97,11 +99,14 @@ int mm_madvise_dontneed(struct mm *mm, vaddr_t addr, u64 length);
 int mm_fault_locked(struct mm *mm, vaddr_t addr, bool write, bool exec);
 
 /*
- * Finds the entry for addr: at level 0, or where a leaf or nothing stands above it. *level is set. mmap_lock held, or
- * an RCU-sched reader of a live mm.
+ * Finds the entry for addr: at level 0, or where a leaf or nothing stands above it. *level is set.
+ * mmap_lock held, or an RCU-sched reader of a live mm.
  */
 pte_t *pt_walk(struct mm *mm, vaddr_t addr, unsigned int *level);
-/* The entry of `to` for addr, with the tables above it made as needed; NULL without memory. mmap_lock. */
+/*
+ * The entry of `to` for addr, with the tables above it made as needed; NULL without memory.
+ * mmap_lock.
+ */
 pte_t *pt_walk_alloc(struct mm *mm, vaddr_t addr, unsigned int to);
 /* Attributes of the leaves of a mapping. */
 u64 prot_attr(u32 prot);
@@ -127,8 +132,8 @@ void vma_init(void);
 s64 vma_find_gap(struct mm *mm, vaddr_t hint, u64 length, u64 align);
 
 /*
- * Context switching; irqs off. mm/context.c. prev is what this CPU has loaded, or NULL.
- * next NULL: stay lazily with prev. The caller drops its reference to prev only after it returns [A2].
+ * Context switching; irqs off. mm/context.c. prev is what this CPU has loaded, or NULL. next NULL:
+ * stay lazily with prev. The caller drops its reference to prev only after it returns [A2].
  */
 void switch_mm(struct mm *prev, struct mm *next);
 /* A lazy CPU goes back to the same mm: catches up with flushes that skipped it. */

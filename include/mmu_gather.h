@@ -49,13 +49,14 @@ void tlb_finish_mmu(struct mmu_gather *tlb);
 /* Notes that the leaf at va of level was cleared [G4]. Under the table's lock. */
 void tlb_record(struct mmu_gather *tlb, vaddr_t va, unsigned int level);
 /*
- * Takes over the caller's reference to a page whose entry was cleared and recorded. Under the table's
- * lock. True: the gather is full, the caller must drop the lock and call tlb_flush_mmu().
+ * Takes over the caller's reference to a page whose entry was cleared and recorded. Under the
+ * table's lock. True: the gather is full, the caller must drop the lock and call tlb_flush_mmu().
  */
 __must_check bool tlb_remove_page(struct mmu_gather *tlb, struct page *page);
 /*
  * Takes over a table that was unhooked from the entry at va of level (the parent's). No lock held.
- * Never fails: without memory it flushes and waits for every walker, then frees the one table [F2, G7].
+ * Never fails: without memory it flushes and waits for every walker, then frees the one table [F2,
+ * G7].
  */
 void tlb_remove_table(struct mmu_gather *tlb, struct ptdesc *pt, vaddr_t va, unsigned int level);
 /* Flushes what is recorded, then frees what was collected so far. No lock held, may sleep. */

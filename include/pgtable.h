@@ -3,7 +3,8 @@
  * Page tables by level: geometry, entry access, and the loop over levels.
  *
  * Level 0 holds leaf entries of one page (pte); the root is level arch.pt_levels - 1. Linux's names
- * are used when printed. Differs from Linux: one type pte_t and one set of functions for all levels.
+ * are used when printed. Differs from Linux: one type pte_t and one set of functions for all
+ * levels.
  */
 #ifndef GRACE_PGTABLE_H
 #define GRACE_PGTABLE_H

@@ -3,7 +3,7 @@
  * Table pages: their descriptor, their lock, and the states of their life.
  *
  *   FREE --ptdesc_alloc--> LIVE --ptdesc_unhook--> UNHOOKED --ptdesc_set_flushed--> FLUSHED
- *                                                              FLUSHED --ptdesc_set_waiting--> WAITING
+ *   FLUSHED --ptdesc_set_waiting--> WAITING
  *   FLUSHED or WAITING --ptdesc_free--> FREE           LIVE --ptdesc_free_unpublished--> FREE
  *
  *   state      what is true in it
@@ -50,7 +50,10 @@ static inline pte_t *ptdesc_table(struct ptdesc *pt)
 	return page_to_virt(&pt->page);
 }
 
-/* A new table for level of mm (NULL: the kernel's), zeroed [A1], LIVE, counted. NULL without memory. */
+/*
+ * A new table for level of mm (NULL: the kernel's), zeroed [A1], LIVE, counted. NULL without
+ * memory.
+ */
 struct ptdesc *ptdesc_alloc(struct mm *mm, unsigned int level, u32 gfp);
 /* Gives back a table that was never hooked into a tree. */
 void ptdesc_free_unpublished(struct ptdesc *pt);

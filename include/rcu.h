@@ -67,8 +67,8 @@ bool rcu_seq_done(u64 snap);
  */
 void rcu_note_context_switch(void);
 /*
- * This CPU is no reader until rcu_idle_exit(). Between the two no thread may be switched to: the idle
- * thread keeps preemption off, so that irq_exit() does not preempt it. May wake threads.
+ * This CPU is no reader until rcu_idle_exit(). Between the two no thread may be switched to: the
+ * idle thread keeps preemption off, so that irq_exit() does not preempt it. May wake threads.
  */
 void rcu_idle_enter(void);
 void rcu_idle_exit(void);
@@ -80,7 +80,7 @@ bool rcu_needs_cpu(void);
 void rcu_exp_ipi(void); /* handler of IPI_RCU_EXP */
 
 void rcu_init(void);	     /* boot CPU, before the first call_rcu() */
-void rcu_init_threads(void); /* thread context: starts the callback threads; later CPUs via rcu_cpu_online */
+void rcu_init_threads(void); /* thread context: starts the callback threads of all CPUs */
 void rcu_cpu_online(unsigned int cpu); /* on that CPU, irqs off, before it may be a reader */
 
 struct rcu_stats {

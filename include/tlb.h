@@ -21,9 +21,10 @@ bool tlb_transport_maskable(void);
 #define TLB_FLUSH_CEILING 33
 
 /*
- * Invalidates [start, end) of mm on every CPU that may hold it; returns when done. tables: walk caches
- * too. level: the smallest leaf cleared. The caller has cleared the entries before; this orders that
- * before the mask is read [T1]. Thread context, irqs on, no lock that a walker spins on [T4].
+ * Invalidates [start, end) of mm on every CPU that may hold it; returns when done. tables: walk
+ * caches too. level: the smallest leaf cleared. The caller has cleared the entries before; this
+ * orders that before the mask is read [T1]. Thread context, irqs on, no lock that a walker spins on
+ * [T4].
  */
 void tlb_flush_range(struct mm *mm, vaddr_t start, vaddr_t end, unsigned int level, bool tables);
 void tlb_flush_mm(struct mm *mm, bool tables);

@@ -63,11 +63,26 @@ static bool uneven(const struct runqueue *from, const struct runqueue *me)
 	return rq_load(from) >= rq_load(me) + 2;
 }
 
+/*
+ * Both locks, if nobody has them. Pulling can wait; and idle CPUs that queued up for the lock of a
+ * busy one would make it wait for all of them, over and over where a host runs them by turns.
+ */
+static bool trylock_two(struct runqueue *me, struct runqueue *from)
+{
+	if (!raw_spin_trylock(&me->lock))
+		return false;
+	if (raw_spin_trylock(&from->lock))
+		return true;
+	raw_spin_unlock(&me->lock);
+	return false;
+}
+
 static bool pull_from(struct runqueue *me, struct runqueue *from)
 {
 	struct thread *t = NULL;
 
-	rq_lock_two(me, from);
+	if (!trylock_two(me, from))
+		return false;
 	if (uneven(from, me))
 		t = find_movable(from, me->cpu);
 	if (t) {

@@ -142,7 +142,8 @@ static void report_memory(void)
 	for (unsigned int i = 0; i < boot.nr_mem; i++)
 		sum += boot.mem[i].end - boot.mem[i].start;
 	mem_get_stats(&s);
-	printk("memory: %llu KiB (ranges: %u), %llu KiB free; image %llu KiB and %llu KiB zeroed at %#llx",
+	printk("memory: %llu KiB (ranges: %u), %llu KiB free; image %llu KiB and %llu KiB zeroed "
+	       "at %#llx",
 	       (unsigned long long)(sum >> 10), boot.nr_mem,
 	       (unsigned long long)((s.free << PAGE_SHIFT) >> 10),
 	       (unsigned long long)(bss_start - image_start) >> 10,

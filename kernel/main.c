@@ -36,7 +36,8 @@ static int parse_run(const char *value)
 	run_given = true;
 	return strlcpy(run_line, value, sizeof(run_line)) < sizeof(run_line) ? 0 : -E2BIG;
 }
-CMDLINE_OPTION(run, "run", "run=\"COMMAND;...\"  what to do after boot; poweroff to end", parse_run);
+CMDLINE_OPTION(run, "run", "run=\"COMMAND;...\"  what to do after boot; poweroff to end",
+	       parse_run);
 
 static void main_thread(void *unused)
 {
@@ -86,7 +87,10 @@ void secondary_main(void)
 	context_init_cpu();
 	rcu_cpu_online(smp_processor_id());
 	time_init_cpu();
-	/* Full barrier: from here on others tell this CPU what they unmap; what they did before goes now. */
+	/*
+	 * Full barrier: from here on others tell this CPU what they unmap; what they did before
+	 * goes now.
+	 */
 	fetch_or(&cpu_online_mask, cpumask_of(smp_processor_id()));
 	arch_tlb_flush_local_all();
 	sched_idle_loop();

@@ -2,16 +2,16 @@
 /*
  * RCU-sched: grace periods for readers that cannot be switched out.
  *
- * Terms. A reader is a stretch of code with preemption or interrupts off. A quiescent state of a CPU
- * is a moment at which it runs no reader: a context switch, idle, or an interrupt that finds a
+ * Terms. A reader is a stretch of code with preemption or interrupts off. A quiescent state of a
+ * CPU is a moment at which it runs no reader: a context switch, idle, or an interrupt that finds a
  * preemptible thread. A grace period has ended when each CPU has had one that began after it began.
  * Why. A walker in a table that was just unhooked is such a reader; the table may be freed when the
- * readers that could have found it have left, and RCU is how the freer knows without asking them.
- * Rules: R1, R2, R3. Locks: gp.lock (irqs off) > a wait queue > a run queue; rcu_cpu.lock (irqs off)
- * is never held together with gp.lock. See also: docs/lifetime.md, tests/test_rcu.c.
+ * readers that could have found it have left, and RCU tells the freer when without asking them.
+ * Rules: R1, R2, R3. Locks: gp.lock > a wait queue > a run queue; rcu_cpu.lock is never held
+ * together with gp.lock; all with irqs off. See also: docs/lifetime.md, tests/test_rcu.c.
  *
- * Why no grace-period thread is needed. Beginning a period is one store; each CPU reports for itself,
- * and the last one to report ends the period and begins the next if somebody waits for one:
+ * Why no grace-period thread is needed. Beginning a period is one store; each CPU reports for
+ * itself, and the last one to report ends the period and begins the next if somebody waits for one:
  *
  *   CPU 0 (freer)          CPU 1 (reader)               CPU 2 (idle)
  *   unhook table           irqs off, reads entry        watching = even
@@ -21,8 +21,8 @@
  *     waiting = {0,1}      tick: preemptible, so
  *   switches: {1}            clears its bit: {}  -> last: seq 1 -> 2, wakes waiters
  *
- * The race that idle makes, and what closes it: CPU 2 goes idle just as the period begins. Either the
- * beginner sees its even count, or CPU 2, after making it even, sees its bit and clears it itself:
+ * The race that idle makes: CPU 2 goes idle just as the period begins. Either the beginner sees its
+ * even count, or CPU 2, after making it even, sees its bit and clears it itself:
  *
  *   beginner                              CPU 2
  *   waiting = all                         watching++ (even)
@@ -70,7 +70,8 @@ struct cb_list {
 	u64 seq;
 };
 
-enum { CB_DONE, CB_WAIT, CB_NEXT, NR_CB }; /* run now; after the period WAIT.seq; after the one after */
+/* To run now; after the period that WAIT.seq names; after the next. */
+enum { CB_DONE, CB_WAIT, CB_NEXT, NR_CB };
 
 struct rcu_cpu {
 	/* This CPU writes, with a full barrier; everybody reads. Even: idle, no reader. */
@@ -90,7 +91,7 @@ static DEFINE_PER_CPU(struct rcu_cpu, rcu_cpu) = { .watching = 1 };
 
 static u64 seq_snap(u64 seq)
 {
-	/* R3: a period under way may have begun before the caller's stores, so it does not count. */
+	/* R3: a period under way may have begun before the caller's stores: it does not count. */
 	if (!rule(RCU_NEXT_PERIOD))
 		return (seq + 2) & ~1ULL;
 	return (seq + 3) & ~1ULL;
@@ -106,8 +107,8 @@ u64 rcu_seq_snap(void)
 bool rcu_seq_done(u64 snap)
 {
 	/*
-	 * Orders the period's end before what the caller frees next. Pairs with the store-release of
-	 * seq in gp_end(), and through the fetch_and() in report() with every reader's last access.
+	 * Orders the period's end before what the caller frees next. Pairs with gp_end(), and
+	 * through the fetch_and() in report() with every reader's last access.
 	 */
 	return smp_load_acquire(&gp.seq) >= snap;
 }
@@ -143,14 +144,16 @@ static void gp_begin(void)
 	WRITE_ONCE(gp.waiting, all);
 	/*
 	 * Orders every unhooking before this period, and the store of waiting, before the loads of
-	 * `watching` that follow. Pairs with the full barriers of rcu_idle_enter() and rcu_idle_exit():
-	 * a CPU seen idle either is a reader only later and then sees the unhooking, or sees its bit.
+	 * `watching` that follow. Pairs with the full barriers of rcu_idle_enter() and
+	 * rcu_idle_exit(): a CPU seen idle either is a reader only later and then sees the
+	 * unhooking, or sees its bit.
 	 */
 	smp_mb();
 	cpumask_t idle = idle_cpus(all);
 	cpumask_t owed = fetch_and(&gp.waiting, ~idle);
 
-	if (owed && !(owed & ~idle)) /* else somebody's report ends it, or did and waits for the lock */
+	/* Else somebody's report ends it, or has, and waits for the lock. */
+	if (owed && !(owed & ~idle))
 		gp_end();
 }
 
@@ -176,7 +179,7 @@ static void gp_advance(void)
 /* Asks for grace periods up to one that begins after now; returns its number. */
 static u64 gp_request(void)
 {
-	/* gp.lock orders the caller's unhooking before the load of seq; gp_begin() has the barrier. */
+	/* gp.lock orders the caller's unhooking before the load of seq. */
 	bool on = spin_lock_irqsave(&gp.lock);
 	u64 snap = seq_snap(gp.seq);
 
@@ -188,8 +191,8 @@ static u64 gp_request(void)
 }
 
 /*
- * This CPU has passed a quiescent state: clears its bit in the normal and the expedited mask. irqs off.
- * The RMWs are full barriers: they order every access of this CPU's earlier readers before the
+ * This CPU has passed a quiescent state: clears its bit in the normal and the expedited mask. irqs
+ * off. The RMWs are full barriers: they order every access of this CPU's earlier readers before the
  * clearing, which gp_end()'s release (and the expedited waiter's acquire) hand on to the freer; and
  * the clearing before later readers. Pairs with gp_end() and synchronize_rcu_expedited().
  */
@@ -249,7 +252,8 @@ void rcu_irq_exit(void)
 
 /*
  * Whether the context that this interrupt stopped is outside every reader: it had interrupts on, or
- * the interrupt would not be here, so preemption decides [R2].
+ * the interrupt would not be here, so preemption decides [R2]. A walk with interrupts off keeps the
+ * interrupt away. Pairs with gup_chunk() in mm/gup.c.
  */
 static bool interrupted_quiescent(void)
 {
@@ -264,7 +268,7 @@ static void report_from_irq(void)
 	if (interrupted_quiescent())
 		report();
 	else
-		WRITE_ONCE(current->need_resched, true); /* preempt_enable() will come to schedule() */
+		WRITE_ONCE(current->need_resched, true); /* preempt_enable() will see it */
 }
 
 void rcu_exp_ipi(void)
@@ -308,8 +312,8 @@ static void cb_advance(struct rcu_cpu *rc)
 }
 
 /*
- * Two waiting segments are enough: while a callback waits for period S, seq is S - 3 at least, so no
- * snapshot can be above S + 2.
+ * Two waiting segments are enough: while a callback waits for period S, seq is S - 3 at least, so
+ * no snapshot can be above S + 2.
  */
 static void cb_enqueue(struct rcu_cpu *rc, struct rcu_head *head, u64 snap)
 {
@@ -423,7 +427,7 @@ void synchronize_rcu(void)
 	wait_event(gp.wq, rcu_seq_done(snap));
 }
 
-/* Sends the IPIs of an expedited period and takes the CPUs that are quiescent already off the mask. */
+/* Takes the CPUs that are quiescent off the mask, and sends an IPI to the others. */
 static void exp_begin(void)
 {
 	preempt_disable();
@@ -446,7 +450,7 @@ static void exp_begin(void)
 void synchronize_rcu_expedited(void)
 {
 	might_sleep();
-	/* Orders the caller's unhooking before the load of seq: a period counts if it begins later. */
+	/* Orders the caller's unhooking before the load of seq: a later period counts. */
 	smp_mb();
 	u64 snap = (READ_ONCE(ex.seq) + 3) & ~1ULL;
 
@@ -455,8 +459,8 @@ void synchronize_rcu_expedited(void)
 		WRITE_ONCE(ex.seq, ex.seq + 1);
 		exp_begin();
 		/*
-		 * The acquire orders every CPU's last reader before what the caller frees. Pairs with the
-		 * fetch_and() in report().
+		 * The acquire orders every CPU's last reader before what the caller frees. Pairs
+		 * with the fetch_and() in report().
 		 */
 		wait_event(ex.wq, smp_load_acquire(&ex.waiting) == 0);
 		WRITE_ONCE(ex.seq, ex.seq + 1);
@@ -483,11 +487,14 @@ void rcu_barrier(void)
 
 	might_sleep();
 	mutex_lock(&barrier_state.mutex);
-	/* One for ourselves, so that the count cannot reach zero while callbacks are being queued. */
+	/*
+	 * One for ourselves, so that the count cannot reach zero while callbacks are being queued.
+	 */
 	atomic_set(&barrier_state.count, 1);
 	for_each_possible_cpu(cpu) {
 		struct rcu_cpu *rc = per_cpu_ptr(&rcu_cpu, cpu);
-		bool on = spin_lock_irqsave(&rc->lock); /* sees every callback queued before this call */
+		/* Under the lock, so that it sees every callback queued before this call. */
+		bool on = spin_lock_irqsave(&rc->lock);
 		bool busy = rc->pending != 0;
 
 		spin_unlock_irqrestore(&rc->lock, on);
@@ -580,7 +587,8 @@ void rcu_print(void)
 		struct rcu_cpu *rc = per_cpu_ptr(&rcu_cpu, cpu);
 
 		print_line("%3u  %-5s  %17llu %10llu %10llu", cpu,
-			   cpu_watching(cpu) ? "busy" : "idle", (unsigned long long)READ_ONCE(rc->queued),
+			   cpu_watching(cpu) ? "busy" : "idle",
+			   (unsigned long long)READ_ONCE(rc->queued),
 			   (unsigned long long)READ_ONCE(rc->run),
 			   (unsigned long long)READ_ONCE(rc->pending));
 	}

@@ -89,8 +89,8 @@ static struct thread *first_thread(struct rwsem *s)
 }
 
 /*
- * Drops s->lock, then wakes t, if any: a wake-up takes long, and whoever comes meanwhile would spin. The
- * reference keeps a thread that has gone on by itself.
+ * Drops s->lock, then wakes t, if any: a wake-up takes long, and whoever comes meanwhile would
+ * spin. The reference keeps a thread that has gone on by itself.
  */
 static void unlock_and_wake(struct rwsem *s, struct thread *t)
 {

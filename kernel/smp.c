@@ -311,7 +311,9 @@ void smp_init(void)
 	static struct thread *idle[MAX_CPUS];
 	unsigned int cpu;
 
-	/* All stacks first: a new mapping may have to be told to every CPU that is online by then. */
+	/*
+	 * All stacks first: a new mapping may have to be told to every CPU that is online by then.
+	 */
 	for_each_possible_cpu(cpu)
 		if (cpu != 0)
 			idle[cpu] = sched_make_idle(cpu);

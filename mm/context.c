@@ -2,16 +2,16 @@
 /*
  * Which address space a CPU has loaded: switching, lazy adoption, and the tags of the TLB.
  *
- * Terms. A CPU is lazy on an mm when the mm's root is loaded though the running thread does not use it.
- * A tag (PCID, ASID) marks the TLB entries of one address space; tags are few, so they are given out in
- * generations, and a roll-over begins a new one.
- * Why. What may a CPU's TLB hold? The answer is the mm's mask, and it has to be right at every moment,
- * in the middle of a switch too.
+ * Terms. A CPU is lazy on an mm when the mm's root is loaded though the running thread does not use
+ * it. A tag (PCID, ASID) marks the TLB entries of one address space; tags are few, so they are
+ * given out in generations, and a roll-over begins a new one.
+ * Why. What may a CPU's TLB hold? The answer is the mm's mask, and it has to be right at every
+ * moment, in the middle of a switch too.
  * Rules: T1, T3, T5, T6. Locks: everything with irqs off; tags.lock inside.
  * See also: mm/tlb.c (the flusher's half), kernel/sched.c (the caller), tests/test_context.c.
  *
- * The race of lazy skipping. The flusher need not interrupt a CPU that is lazy; either it sees the mark,
- * or the CPU that takes the mark off sees the new tlb_gen and flushes by itself:
+ * The race of lazy skipping. The flusher need not interrupt a CPU that is lazy; either it sees the
+ * mark, or the CPU that takes the mark off sees the new tlb_gen and flushes by itself:
  *
  *   flusher                                CPU that leaves lazy mode
  *   tlb_gen++ (full barrier)               lazy = false
@@ -80,12 +80,14 @@ static void rollover(void)
 	for_each_possible_cpu(cpu) {
 		struct context *c = per_cpu_ptr(&context, cpu);
 		/*
-		 * Full barrier. Pairs with the cmpxchg() in tag_get(): a CPU that took its tag without the
-		 * lock is seen here and its number kept; one that did not sees 0 and comes to the lock.
+		 * Full barrier. Pairs with the cmpxchg() in tag_get(): a CPU that took its tag
+		 * without the lock is seen here and its number kept; one that did not sees 0 and
+		 * comes to the lock.
 		 */
 		u64 tag = atomic64_xchg(&c->active_tag, 0);
 
-		if (tag) /* 0: it has not switched since the roll-over before; its reservation stands */
+		/* 0: it has not switched since the roll-over before; its reservation stands. */
+		if (tag)
 			c->reserved_tag = tag;
 		tag_test_and_set(c->reserved_tag & TAG_MASK);
 	}
@@ -95,7 +97,10 @@ static void rollover(void)
 	tags.rollovers++;
 }
 
-/* If old was running anywhere when the generation changed, those CPUs keep the number: move them on. */
+/*
+ * If old was running anywhere when the generation changed, those CPUs keep the number: move them
+ * on.
+ */
 static bool reserved_update(u64 old, u64 new)
 {
 	bool found = false;
@@ -178,8 +183,8 @@ static unsigned int tag_get(struct mm *mm)
 	u64 tag = (u64)atomic64_read(&mm->tag);
 	s64 active = atomic64_read(&c->active_tag);
 	/*
-	 * Without the lock if no roll-over has come: then the swap finds what was read. Full barrier; pairs
-	 * with the atomic64_xchg() in rollover().
+	 * Without the lock if no roll-over has come: then the swap finds what was read. Full
+	 * barrier; pairs with the atomic64_xchg() in rollover().
 	 */
 	bool same = !((tag ^ READ_ONCE(tags.generation)) >> TAG_SHIFT);
 
@@ -214,7 +219,7 @@ static void join_mask(struct mm *mm, cpumask_t me)
 	if (!(READ_ONCE(mm->cpu_mask) & me))
 		fetch_or(&mm->cpu_mask, me);
 	else
-		smp_mb(); /* in it already, kept there by tags: the barrier is needed all the same */
+		smp_mb(); /* kept in it by tags: the barrier is needed all the same */
 }
 
 static void leave_mask(struct mm *mm, cpumask_t me)
@@ -229,7 +234,9 @@ static void go_lazy(struct context *c)
 	if (!c->loaded || c->lazy)
 		return;
 	c->lazy_gen = (u64)atomic64_read(&c->loaded->tlb_gen);
-	/* Release: the generation is noted before flushers may skip us. Pairs with mm_cpu_lazy(). */
+	/*
+	 * Release: the generation is noted before flushers may skip us. Pairs with mm_cpu_lazy().
+	 */
 	smp_store_release(&c->lazy, true);
 }
 
@@ -238,7 +245,10 @@ void mm_leave_lazy(struct mm *mm)
 	struct context *c = this_cpu_ptr(&context);
 
 	WRITE_ONCE(c->lazy, false);
-	/* Orders "not lazy" before the load of tlb_gen. Pairs with the full barrier in flush(), mm/tlb.c. */
+	/*
+	 * Orders "not lazy" before the load of tlb_gen. Pairs with the full barrier in flush(),
+	 * mm/tlb.c.
+	 */
 	smp_mb();
 	if (c->lazy_gen != (u64)atomic64_read(&mm->tlb_gen)) {
 		struct arch_flush all = { .tag = mm_tag(mm), .end = ~0ULL, .tables = true };
@@ -252,7 +262,10 @@ bool mm_cpu_lazy(const struct mm *mm, unsigned int cpu)
 {
 	const struct context *c = per_cpu_ptr(&context, cpu);
 
-	/* Acquire: lazy is looked at before loaded. Pairs with go_lazy(); a CPU in a switch is not lazy. */
+	/*
+	 * Acquire: lazy is looked at before loaded. Pairs with go_lazy(); a CPU in a switch is not
+	 * lazy.
+	 */
 	return smp_load_acquire(&c->lazy) && READ_ONCE(c->loaded) == mm;
 }
 
@@ -287,7 +300,10 @@ void switch_mm(struct mm *prev, struct mm *next)
 		mm_leave_lazy(next);
 }
 
-/* On each CPU that may be lazily on the mm: loads the empty root, then gives the reference back [A2]. */
+/*
+ * On each CPU that may be lazily on the mm: loads the empty root, then gives the reference back
+ * [A2].
+ */
 static void shoot_lazy_ipi(void *arg)
 {
 	struct mm *mm = arg;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Page faults: demand-zero memory for user addresses, -EFAULT for bad ones, a panic for the kernel's own.
+ * Page faults: demand-zero memory for user addresses, -EFAULT for bad ones, a panic for the
+ * kernel's own.
  *
- * Terms. A fault is spurious when the entry allows what faulted: the TLB held an older, stricter one.
- * Why. A user address is touched only through the user-access functions, each with an entry in the fixup
- * table; so a fault is either resolved here or turned into their error, never into a crash.
+ * Terms. A fault is spurious when the entry allows what faulted: the TLB held an older, stricter
+ * one.
+ * Why. A user address is touched only through the user-access functions, each with an entry in the
+ * fixup table; so a fault is either resolved here or turned into their error, never into a crash.
  * Rules: A1 through pt_walk_alloc(). Locks: mmap_lock for reading; the table's lock to install.
  * See also: mm/uaccess.c, arch trap.c, tests/test_uaccess.c.
  */
@@ -55,7 +57,10 @@ static bool install(struct mm *mm, pte_t *ptep, unsigned int level, const struct
 	if (won) {
 		atomic_inc(&page->mapcount);
 		atomic64_add(&mm->nr_pages, 1 << (level * PT_INDEX_BITS));
-		/* Release: the zeroes of the page before the entry. Pairs with pte_read() in mm/gup.c. */
+		/*
+		 * Release: the zeroes of the page before the entry. Pairs with descend() in
+		 * mm/gup.c.
+		 */
 		arch_pte_publish(ptep, arch_pte_leaf(page_to_phys(page), prot_attr(v->prot), level),
 				 false);
 	}

@@ -2,14 +2,15 @@
 /*
  * gup_fast(): references to user pages, taken by a walker that holds no lock.
  *
- * Terms. The walk loads one entry a level and follows it; a reference is a count in struct page that
- * keeps the frame from being freed; a pin is a reference taken for a device.
- * Why without a lock. It is the hot path of everything that does I/O to user memory, and mmap_lock is
- * what all of an address space's faults and mappings contend for.
- * Rules: U1, U2, U3, U4, U5, U6. Context: irqs off inside; the slow path sleeps. See also: docs/lifetime.md,
- * tests/test_gup.c, tests/stress.c.
+ * Terms. The walk loads one entry a level and follows it; a reference is a count in struct page
+ * that keeps the frame from being freed; a pin is a reference taken for a device.
+ * Why without a lock. It is the hot path of everything that does I/O to user memory, and mmap_lock
+ * is what all of an address space's faults and mappings contend for.
+ * Rules: U1, U2, U3, U4, U5, U6. Context: irqs off inside; the slow path sleeps. See also:
+ * docs/lifetime.md, tests/test_gup.c, tests/stress.c.
  *
- * What makes a lockless walk right. Between any two lines of the walker, an unmapper may do all of its:
+ * What makes a lockless walk right. Between any two lines of the walker, an unmapper may do all of
+ * its:
  *
  *   walker, irqs off                       unmapper
  *   root                                   clears the leaf          (full barrier)
@@ -20,9 +21,10 @@
  *   entry above: the same?     [U5]        grace period             waits for the walker [F1]
  *   else: - 1, give up                     frees the table
  *
- * The table stays readable, since a grace period waits for a CPU with interrupts off. The page does not
- * stay: its count tells. A count that was zero is never raised; one that was not zero may belong to the
- * page's next owner, and then the leaf has changed: the unmapper cleared it before it dropped the count.
+ * The table stays readable, since a grace period waits for a CPU with interrupts off. The page does
+ * not stay: its count tells. A count that was zero is never raised; one that was not zero may
+ * belong to the page's next owner, and then the leaf has changed: the unmapper cleared it before it
+ * dropped the count.
  */
 #include <errno.h>
 #include <gup.h>
@@ -106,12 +108,15 @@ static bool gup_one(const pte_t *ptep, pte_t pte, const struct above *above, vad
 
 	stretch(READ_ONCE(gup_delay_ref));
 	hold();
-	/* WHY SAFE: descriptors are never freed [F3]; try_get_page() looks at count and head together. */
+	/*
+	 * WHY SAFE: descriptors are never freed [F3]; try_get_page() looks at count and head
+	 * together.
+	 */
 	if (!ref_get(page))
 		return false;
 	/*
-	 * Full barrier in try_get_page(): orders the reference before these loads. Pairs with the full
-	 * barrier of pte_get_and_clear() in zap_leaf(), mm/unmap.c: either the unmapper's put sees our
+	 * Full barrier in try_get_page(): orders the reference before these loads. Pairs with
+	 * zap_leaf() in mm/unmap.c, whose clearing is one too: either the unmapper's put sees our
 	 * reference and does not free, or we see its cleared entry.
 	 */
 	if ((rule(RECHECK_LEAF) && !pte_same(pte_read(ptep), pte)) ||
@@ -135,7 +140,7 @@ static void check_table(struct mm *mm, pte_t pte, unsigned int level)
 	    unlikely(READ_ONCE(page->type) != PAGE_TABLE || READ_ONCE(page->pt_mm) != mm ||
 		     page->pt_level != level))
 		rule_broken(RULE_TABLE_GRACE_PERIOD,
-			    "a walker is in table %#llx, which was freed under it (type %u, level %u)",
+			    "a walker is in table %#llx, which was freed (type %u, level %u)",
 			    (unsigned long long)pte_pa(pte), page->type, page->pt_level);
 }
 
@@ -159,10 +164,11 @@ static const pte_t *descend(struct mm *mm, vaddr_t va, struct above *above, pte_
 		above->pte = *pte;
 		stretch(READ_ONCE(gup_delay_table));
 		/*
-		 * WHY SAFE: (1) interrupts are off, so a grace period that begins after the table is
-		 * unhooked does not end before we leave [U1, F1, R2]; (2) the entry was loaded once, and
-		 * what was decided is followed, not what stands there now [U2]; (3) A1: what we read in a
-		 * table just hooked is its zeroes or later.
+		 * WHY SAFE: (1) interrupts are off, so a grace period that begins after the table
+		 * is unhooked does not end before we leave [U1, F1, R2]; (2) the entry was loaded
+		 * once, and what was decided is followed, not what stands there now [U2]; (3) A1:
+		 * what we read in a table just hooked is its zeroes or later. Pairs with install()
+		 * in mm/fault.c.
 		 */
 		l--;
 		ptep = pte_table(*pte) + pt_index(va, l);
@@ -204,9 +210,9 @@ static unsigned int gup_chunk(struct mm *mm, vaddr_t va, unsigned int nr, u32 fl
 {
 	unsigned int got = 0, n, want;
 	/*
-	 * Interrupts off is what makes the walk an RCU-sched reader: it orders nothing, but no grace period
-	 * ends until local_irq_restore(). Pairs with interrupted_quiescent() and report() in kernel/rcu.c.
-	 * With a maskable transport it holds up flushes too. [U1]
+	 * Interrupts off is what makes the walk an RCU-sched reader: it orders nothing, but no
+	 * grace period ends until local_irq_restore(). Pairs with interrupted_quiescent() and
+	 * report() in kernel/rcu.c. With a maskable transport it holds up flushes too. [U1]
 	 */
 	bool off = rule(WALK_IRQS_OFF), on = off ? local_irq_save() : false;
 	s64 gen = debug_build ? atomic64_read(&mm->tlb_gen) : 0;
@@ -249,8 +255,8 @@ unsigned int gup_fast(vaddr_t start, unsigned int nr, u32 flags, struct page **p
 	if (!mm || !range_ok(start, nr))
 		return 0;
 	while (got < nr && more)
-		got += gup_chunk(mm, start + got * PAGE_SIZE, min(nr - got, (unsigned int)GUP_CHUNK),
-				 flags, pages + got, &more);
+		got += gup_chunk(mm, start + got * PAGE_SIZE,
+				 min(nr - got, (unsigned int)GUP_CHUNK), flags, pages + got, &more);
 	return got;
 }
 

@@ -2,8 +2,8 @@
 /*
  * Life and death of an address space, and the threads that live in it.
  *
- * Terms. A user is a thread that has adopted the mm; a reference keeps the struct and its root. All users
- * together hold one reference, each CPU that has the mm lazily loaded holds one.
+ * Terms. A user is a thread that has adopted the mm; a reference keeps the struct and its root. All
+ * users together hold one reference, each CPU that has the mm lazily loaded holds one.
  * Why two counts. When the last user goes, everything mapped can go at once; but a CPU that runs a
  * kernel thread may still have the root loaded, and its table walker may read it at any time [A2].
  * Rules: A2. Locks: mm_list_lock for the list of all; see each function.
@@ -116,8 +116,8 @@ static void mm_free(struct mm *mm)
 	list_del(&mm->all_node);
 	spin_unlock_irqrestore(&mm_list_lock, on);
 	/*
-	 * The root was never unhooked from anything: A2 stands for the flush. Walkers in software reach it
-	 * through current->mm only, and there is no user left.
+	 * The root was never unhooked from anything: A2 stands for the flush. Walkers in software
+	 * reach it through current->mm only, and there is no user left.
 	 */
 	ptdesc_free_unpublished(root);
 	kmem_cache_free(mm_cache, mm);
@@ -125,7 +125,10 @@ static void mm_free(struct mm *mm)
 
 void mmdrop(struct mm *mm)
 {
-	/* Full barrier: pairs with the drops of other CPUs, which come after they loaded another root. */
+	/*
+	 * Full barrier: pairs with the drops of other CPUs, which come after they loaded another
+	 * root.
+	 */
 	if (atomic_dec_and_test(&mm->refs))
 		mm_free(mm);
 }
@@ -175,7 +178,9 @@ struct mm *mm_find_get(unsigned int id)
 	bool on = spin_lock_irqsave(&mm_list_lock);
 
 	list_for_each_entry(mm, &mm_list, all_node) {
-		/* Under the lock mm_free() cannot pass; a count of zero users is on its way there. */
+		/*
+		 * Under the lock mm_free() cannot pass; a count of zero users is on its way there.
+		 */
 		if (mm->id == id && atomic_inc_not_zero(&mm->users)) {
 			found = mm;
 			break;

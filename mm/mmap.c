@@ -2,10 +2,12 @@
 /*
  * mmap, munmap, mprotect, madvise: the operations that change an address space.
  *
- * Why in this order. munmap detaches the VMAs under the write lock, so that no fault can bring anything
- * back, then downgrades: the long part, cutting out pages and tables, runs beside faults of neighbours.
+ * Why in this order. munmap detaches the VMAs under the write lock, so that no fault can bring
+ * anything back, then downgrades: the long part, cutting out pages and tables, runs beside faults
+ * of neighbours.
  * Rules: those of the gather. Locks: mmap_lock, as each function says. See also: mm/unmap.c,
- * mm/vma.c, tests/test_mm.c. Differs from Linux: neighbours are not merged; madvise knows DONTNEED alone.
+ * mm/vma.c, tests/test_mm.c. Differs from Linux: neighbours are not merged; madvise knows DONTNEED
+ * alone.
  */
 #include <errno.h>
 #include <mm.h>
@@ -16,7 +18,8 @@
 
 static bool range_ok(vaddr_t addr, u64 length)
 {
-	return length && IS_ALIGNED(addr, PAGE_SIZE) && addr < user_end() && length <= user_end() - addr;
+	return length && IS_ALIGNED(addr, PAGE_SIZE) && addr < user_end() &&
+	       length <= user_end() - addr;
 }
 
 /* Splits v at addr: v keeps the lower part, upper (allocated by the caller) gets the rest. */
@@ -28,8 +31,8 @@ static void split(struct mm *mm, struct vma *v, vaddr_t addr, struct vma *upper)
 }
 
 /*
- * Makes start and end VMA boundaries. Allocates before it changes anything: 0, -ENOMEM, or -EINVAL where
- * a huge mapping would be cut between its leaves.
+ * Makes start and end VMA boundaries. Allocates before it changes anything: 0, -ENOMEM, or -EINVAL
+ * where a huge mapping would be cut between its leaves.
  */
 static int split_ends(struct mm *mm, vaddr_t start, vaddr_t end)
 {
@@ -73,8 +76,9 @@ static bool detach(struct mm *mm, vaddr_t start, vaddr_t end)
 }
 
 /*
- * The part of munmap behind the detaching. mmap_lock held in any way. The neighbours are those of this
- * moment; none can appear while the lock is held, so what lies between them serves nobody else.
+ * The part of munmap behind the detaching. mmap_lock held in any way. The neighbours are those of
+ * this moment; none can appear while the lock is held, so what lies between them serves nobody
+ * else.
  */
 static void unmap_detached(struct mm *mm, vaddr_t start, vaddr_t end)
 {
@@ -114,7 +118,8 @@ static s64 place(struct mm *mm, vaddr_t addr, u64 length, u32 flags)
 	u64 align = flags & MAP_HUGE ? pt_span(1) : PAGE_SIZE;
 
 	if (!(flags & MAP_FIXED)) {
-		s64 at = vma_find_gap(mm, ALIGN_DOWN(min(addr, user_end()), PAGE_SIZE), length, align);
+		s64 at = vma_find_gap(mm, ALIGN_DOWN(min(addr, user_end()), PAGE_SIZE), length,
+				      align);
 
 		/* No room above the hint: it is only a hint. */
 		return at == -ENOMEM ? vma_find_gap(mm, USER_START, length, align) : at;
@@ -203,8 +208,9 @@ static int check_covered(struct mm *mm, vaddr_t start, vaddr_t end)
 }
 
 /*
- * Gives the leaf a new protection without ever making it "none": a walker or a fault that saw none would
- * act on it. The hardware may set bits of its own meanwhile, so the exchange may have to be tried again.
+ * Gives the leaf a new protection without ever making it "none": a walker or a fault that saw none
+ * would act on it. The hardware may set bits of its own meanwhile, so the exchange may have to be
+ * tried again.
  */
 static void protect_leaf(pte_t *ptep, unsigned int level, u32 prot)
 {
@@ -212,7 +218,8 @@ static void protect_leaf(pte_t *ptep, unsigned int level, u32 prot)
 		pte_t old = pte_read(ptep);
 		u64 attr = prot_attr(prot) | (pte_attr(old) & PA_SPECIAL);
 
-		if (!pte_present(old) || pte_cmpxchg(ptep, old, arch_pte_leaf(pte_pa(old), attr, level)))
+		if (!pte_present(old) ||
+		    pte_cmpxchg(ptep, old, arch_pte_leaf(pte_pa(old), attr, level)))
 			return;
 	}
 }
@@ -252,7 +259,9 @@ int mm_mprotect(struct mm *mm, vaddr_t addr, u64 length, u32 prot)
 	if (!err)
 		err = split_ends(mm, addr, end);
 	if (!err) {
-		for (struct vma *v = vma_find(mm, addr); v && v->start < end; v = vma_find(mm, v->end))
+		struct vma *v = vma_find(mm, addr);
+
+		for (; v && v->start < end; v = vma_find(mm, v->end))
 			v->prot = prot;
 		protect_table(mm->root, pt_top_level(), addr, end, prot);
 		/* Before the lock goes: whoever is told "done" may count on the new protection. */

@@ -2,29 +2,29 @@
 /*
  * mmu_gather: unhook, invalidate, free, in this order, many at a time.
  *
- * Terms. A gather collects what an unmapping cuts out of the tree: user pages, and tables. Batches are
- * where it keeps them: a few on the stack, then whole pages got without sleeping.
- * Why. Invalidating for each page would interrupt every CPU for each page; freeing before invalidating
- * hands memory to a new owner while the old one can still write to it. A gather pays for one
- * invalidation and frees behind it.
- * Rules: G1, G2, G3, G4, G5, G6, G7, F1, F2. Locks: tlb_remove_page() and tlb_record() under a table
- * lock; the others with none, since they wait for other CPUs [T4].
+ * Terms. A gather collects what an unmapping cuts out of the tree: user pages, and tables. Batches
+ * are where it keeps them: a few on the stack, then whole pages got without sleeping.
+ * Why. Invalidating for each page would interrupt every CPU for each page; freeing before
+ * invalidating hands memory to a new owner while the old one can still write to it. A gather pays
+ * for one invalidation and frees behind it.
+ * Rules: G1, G2, G3, G4, G5, G6, G7, F1, F2. Locks: tlb_remove_page() and tlb_record() under a
+ * table lock; the others with none, since they wait for other CPUs [T4].
  * See also: mm/unmap.c (who fills a gather), mm/tlb.c (the invalidation), tests/test_gather.c.
  *
  * What a freer owes to whom, and which line here pays it:
  *
  *   unmapper                      TLB of CPU 1           gup_fast() on CPU 2       reader on CPU 3
  *   clears entries, unhooks       has page and table     inside the table          inside, irqs on
- *   tlb_flush_tlbonly()           drops both             (notices nothing, if the  (notices nothing)
- *                                                        flush is not an IPI)
+ *   tlb_flush_tlbonly()           drops both             (notices nothing if the   (notices
+ *                                                        flush is not an IPI)      nothing)
  *   frees pages (counted refs     .                      may hold a reference:     .
  *     keep what CPU 2 got)                               then the page stays
  *   call_rcu(batch of tables)     .                      leaves, irqs on           leaves
  *   .                 ... grace period: 2 and 3 have left ...
  *   callback frees the tables
  *
- * The race of two gathers [G5]. B finds A's entries cleared already, records nothing, and would return
- * while other CPUs still use them:
+ * The race of two gathers [G5]. B finds A's entries cleared already, records nothing, and would
+ * return while other CPUs still use them:
  *
  *   A: madvise(DONTNEED)          B: the same range             CPU 1
  *   pending = 1                   pending = 2
@@ -69,8 +69,9 @@ static void gather_start(struct mmu_gather *tlb, struct mm *mm, bool fullmm)
 	tlb->tables = NULL;
 	range_reset(tlb);
 	/*
-	 * Full barrier: orders "a gather is pending" before the clearing of the first entry. Pairs with
-	 * the load of tlb_flush_pending in tlb_finish_mmu() of a gather that found that entry empty. [G5]
+	 * Full barrier: orders "a gather is pending" before the clearing of the first entry. Pairs
+	 * with the load of tlb_flush_pending in tlb_finish_mmu() of a gather that found that entry
+	 * empty. [G5]
 	 */
 	atomic_inc_return(&mm->tlb_flush_pending);
 	count(gathers, 1);
@@ -194,7 +195,9 @@ static void table_batch_rcu(struct rcu_head *head)
 	table_batch_free(container_of(head, struct table_batch, rcu));
 }
 
-/* Every TLB and walk cache has dropped the tables; what may still be inside is walkers in software. */
+/*
+ * Every TLB and walk cache has dropped the tables; what may still be inside is walkers in software.
+ */
 static void hand_over_tables(struct mmu_gather *tlb)
 {
 	struct table_batch *batch = tlb->tables;
@@ -208,7 +211,10 @@ static void hand_over_tables(struct mmu_gather *tlb)
 		if (by_rcu)
 			ptdesc_set_waiting(batch->tables[i]);
 		else if (table_free_mode == TABLE_FREE_GATHER)
-			/* The flush was an IPI that every walker of the mm held up: none is left [F4]. */
+			/*
+			 * The flush was an IPI that every walker of the mm held up: none is left
+			 * [F4].
+			 */
 			batch->tables[i]->page.pt_gp = 0;
 	}
 	if (by_rcu) {
@@ -225,7 +231,9 @@ static void sync_irqoff_walkers(void *unused)
 {
 }
 
-/* There is no page for a batch: invalidate, wait for every kind of walker, free this one [F2, G7]. */
+/*
+ * There is no page for a batch: invalidate, wait for every kind of walker, free this one [F2, G7].
+ */
 static void remove_table_slowly(struct mmu_gather *tlb, struct ptdesc *pt)
 {
 	count(table_batch_failures, 1);
@@ -234,7 +242,7 @@ static void remove_table_slowly(struct mmu_gather *tlb, struct ptdesc *pt)
 	if (rule(FALLBACK_ALL_WALKERS)) {
 		synchronize_rcu_expedited();
 		pt->page.pt_gp = 0; /* an expedited period has passed in its place */
-	} else { /* knocked out: what Linux did from 2014 to 2026, forgetting walkers with interrupts on */
+	} else { /* knocked out: as Linux from 2014 to 2026, walkers with interrupts on forgotten */
 		smp_call_all(sync_irqoff_walkers, NULL, true);
 	}
 	count(tables_by_fallback, 1);
@@ -304,8 +312,8 @@ void tlb_flush_mmu(struct mmu_gather *tlb)
 void tlb_finish_mmu(struct mmu_gather *tlb)
 {
 	/*
-	 * Orders this gather's look at the entries before the load. Pairs with gather_start(): if another
-	 * gather cleared an entry that we found empty, its increment is seen here. [G5]
+	 * Orders this gather's look at the entries before the load. Pairs with gather_start(): if
+	 * another gather cleared an entry that we found empty, its increment is seen here. [G5]
 	 */
 	smp_mb();
 	if (rule(GATHER_NESTED) && atomic_read(&tlb->mm->tlb_flush_pending) > 1) {

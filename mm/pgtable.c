@@ -4,7 +4,8 @@
  *
  * Why one loop. All ports are radix trees of one entry type; the number of levels is a number that
  * the port found at boot, so that Sv39, five levels on x86_64 and everything between run this code.
- * Rules: A1 (a table is zeroed, then published). Locks: the table's own lock for each entry changed.
+ * Rules: A1 (a table is zeroed, then published). Locks: the table's own lock for each entry
+ * changed.
  */
 #include <mm.h>
 #include <pgtable.h>
@@ -41,8 +42,8 @@ pte_t *pt_walk(struct mm *mm, vaddr_t addr, unsigned int *level)
 		if (!pte_present(pte) || pte_leaf(pte, l))
 			break;
 		/*
-		 * WHY SAFE: the caller holds mmap_lock, under which tables of mapped ranges stay, or is a
-		 * reader that a grace period waits for before the table is freed [F1].
+		 * WHY SAFE: the caller holds mmap_lock, under which tables of mapped ranges stay,
+		 * or is a reader that a grace period waits for before the table is freed [F1].
 		 */
 		l--;
 		ptep = pte_table(pte) + pt_index(addr, l);
@@ -52,8 +53,8 @@ pte_t *pt_walk(struct mm *mm, vaddr_t addr, unsigned int *level)
 }
 
 /*
- * Hooks a new table into the empty entry at ptep of level. Two threads that fault beside each other may
- * both come here: the loser gives its table back. Returns false without memory.
+ * Hooks a new table into the empty entry at ptep of level. Two threads that fault beside each other
+ * may both come here: the loser gives its table back. Returns false without memory.
  */
 static bool hook_table(struct mm *mm, pte_t *ptep, unsigned int level)
 {
@@ -90,7 +91,8 @@ pte_t *pt_walk_alloc(struct mm *mm, vaddr_t addr, unsigned int to)
 		}
 		BUG_ON(!pte_present(pte) || pte_leaf(pte, l));
 		l--;
-		ptep = pte_table(pte) + pt_index(addr, l); /* WHY SAFE: mmap_lock, as in pt_walk() */
+		/* WHY SAFE: mmap_lock, as in pt_walk(). */
+		ptep = pte_table(pte) + pt_index(addr, l);
 	}
 	return ptep;
 }

@@ -2,8 +2,8 @@
 /*
  * Address spaces for human eyes: the console's mm and pt commands.
  *
- * Locks: mmap_lock for reading while an mm is printed, so that its tables stay. Lines are printed as the
- * walk goes; the walk is of the live tree, entry by entry, and may sleep between lines.
+ * Locks: mmap_lock for reading while an mm is printed, so that its tables stay. Lines are printed
+ * as the walk goes; the walk is of the live tree, entry by entry, and may sleep between lines.
  */
 #include <mm.h>
 #include <pgtable.h>
@@ -43,10 +43,12 @@ void mm_print_all(void)
 
 		if (!mm)
 			continue; /* on its way out */
-		print_line("mm %u: users %d, vmas %u, pages %lld, tables %lld, root %#llx, tag %u, CPUs %#llx",
+		print_line("mm %u: users %d, vmas %u, pages %lld, tables %lld, root %#llx, tag %u, "
+			   "CPUs %#llx",
 			   mm->id, atomic_read(&mm->users) - 1, mm->nr_vmas,
 			   (long long)atomic64_read(&mm->nr_pages),
-			   (long long)atomic64_read(&mm->nr_tables), (unsigned long long)mm->root_pa,
+			   (long long)atomic64_read(&mm->nr_tables),
+			   (unsigned long long)mm->root_pa,
 			   mm_tag(mm), (unsigned long long)READ_ONCE(mm->cpu_mask));
 		mmput(mm);
 	}
@@ -67,7 +69,9 @@ void mm_print(struct mm *mm)
 	up_read(&mm->mmap_lock);
 }
 
-/* A run of leaves of one level, next to each other in virtual addresses, with the same attributes. */
+/*
+ * A run of leaves of one level, next to each other in virtual addresses, with the same attributes.
+ */
 struct run {
 	vaddr_t start, end;
 	u64 attr;
@@ -81,7 +85,8 @@ static void run_print(struct run *r)
 	if (r->end == r->start)
 		return;
 	prot_string(r->attr, prot);
-	print_line("%*s%016llx-%016llx %s %llu x %s", r->indent * 2, "", (unsigned long long)r->start,
+	print_line("%*s%016llx-%016llx %s %llu x %s", r->indent * 2, "",
+		   (unsigned long long)r->start,
 		   (unsigned long long)r->end, prot,
 		   (unsigned long long)(r->end - r->start) >> pt_shift(r->level),
 		   pt_level_name(r->level));
@@ -115,7 +120,10 @@ static void print_table(pte_t *table, unsigned int level, vaddr_t va, vaddr_t en
 				   (unsigned long long)ALIGN_DOWN(va, pt_span(level)),
 				   pt_level_name(level), pt_level_name(level - 1),
 				   (unsigned long long)pte_pa(pte));
-			/* WHY SAFE: mmap_lock is held, and tables of mapped ranges go under it alone. */
+			/*
+			 * WHY SAFE: mmap_lock is held, and tables of mapped ranges go under it
+			 * alone.
+			 */
 			print_table(pte_table(pte), level - 1, va, next, r);
 		}
 		va = next;

@@ -2,11 +2,11 @@
 /*
  * The life of a table page: allocation, the states between unhooking and freeing, accounting.
  *
- * Terms. <ptdesc.h> draws and tabulates the states. Every transition asserts the state it comes from,
- * so a table that is freed twice, or without a flush, is a report that names the rule.
+ * Terms. <ptdesc.h> draws and tabulates the states. Every transition asserts the state it comes
+ * from, so a table that is freed twice, or without a flush, is a report that names the rule.
  * Why. "When may a page table die?" has to be answered by a value that can be looked at.
- * Rules: A1, F3 (the descriptor is the frame's struct page and is never freed), and the checks of G2
- * and F1. Locks: none; a table has one owner at a time once it is unhooked.
+ * Rules: A1, F3 (the descriptor is the frame's struct page and is never freed), and the checks of
+ * G2 and F1. Locks: none; a table has one owner at a time once it is unhooked.
  * See also: mm/mmu_gather.c, which drives the states; tests/test_gather.c.
  */
 #include <mm.h>
@@ -41,7 +41,8 @@ static void ptdesc_move(struct ptdesc *p, enum pt_state from, enum pt_state to, 
 
 	if (unlikely(page->type != PAGE_TABLE || page->pt_state != from))
 		rule_broken(why, "table %#llx: type %u, state %u where %u was expected",
-			    (unsigned long long)page_to_phys(page), page->type, page->pt_state, from);
+			    (unsigned long long)page_to_phys(page), page->type, page->pt_state,
+			    from);
 	WRITE_ONCE(page->pt_state, to);
 }
 

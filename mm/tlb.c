@@ -2,10 +2,11 @@
 /*
  * Invalidation of user translations: who has to be told, and by which transport.
  *
- * Terms. The mm's mask holds the CPUs that may have translations of it. A maskable transport (IPIs) is
- * held up by a target with interrupts off, an unmaskable one is not. Lazy: see mm/context.c.
- * Why two transports. Only the maskable one also sends away walkers with interrupts off; systems that
- * counted on that broke when their flushes stopped being IPIs. Running both shows what rests on what.
+ * Terms. The mm's mask holds the CPUs that may have translations of it. A maskable transport (IPIs)
+ * is held up by a target with interrupts off, an unmaskable one is not. Lazy: see mm/context.c.
+ * Why two transports. Only the maskable one also sends away walkers with interrupts off; systems
+ * that counted on that broke when their flushes stopped being IPIs. Running both shows what rests
+ * on what.
  * Rules: T1 (the unmapper's half), T2, T4, F4. Locks: none; callers may sleep.
  * See also: mm/context.c (the other half of T1), tests/test_tlb.c.
  *
@@ -50,8 +51,8 @@ static int parse_tlb(const char *value)
 	return 0;
 }
 CMDLINE_OPTION(tlb, "tlb",
-	       "tlb=ipi|unmaskable  how other CPUs' TLBs are invalidated; unmaskable (also by its name: "
-	       "nmi, broadcast, sbi) is not held up by interrupts off",
+	       "tlb=ipi|unmaskable  how other CPUs' TLBs are invalidated; unmaskable (also by its "
+	       "name: nmi, broadcast, sbi) is not held up by interrupts off",
 	       parse_tlb);
 
 static int parse_table_free(const char *value)
@@ -65,8 +66,8 @@ static int parse_table_free(const char *value)
 	return 0;
 }
 CMDLINE_OPTION(table_free, "table_free",
-	       "table_free=rcu|gather  when tables are freed: after a grace period, or with the gather's "
-	       "pages (maskable transport only)",
+	       "table_free=rcu|gather  when tables are freed: after a grace period, or with the "
+	       "gather's pages (maskable transport only)",
 	       parse_table_free);
 
 const char *tlb_transport_name(void)
@@ -85,8 +86,9 @@ void tlb_init(void)
 		tlb_mode = arch.default_unmaskable ? TLB_UNMASKABLE : TLB_IPI;
 	if (rule(GATHER_FREE_MASKABLE) && table_free_mode == TABLE_FREE_GATHER &&
 	    !tlb_transport_maskable())
-		boot_fail("table_free=gather cannot be had with tlb=%s: that flush does not wait for walkers "
-			  "with interrupts off, so they would be left in freed tables [F4]; use tlb=ipi",
+		boot_fail("table_free=gather cannot be had with tlb=%s: that flush does not wait "
+			  "for walkers with interrupts off, so they would be left in freed tables "
+			  "[F4]; use tlb=ipi",
 			  tlb_transport_name());
 }
 
@@ -113,8 +115,9 @@ static void flush_by_ipi(struct mm *mm, cpumask_t mask, struct arch_flush *f)
 	cpumask_t others = mask & ~me;
 
 	/*
-	 * A lazy CPU makes no user access, so a stale leaf does no harm until it leaves lazy mode; but its
-	 * walker may read the tables of the loaded root at any time, so freed tables cannot wait [T2].
+	 * A lazy CPU makes no user access, so a stale leaf does no harm until it leaves lazy mode;
+	 * but its walker may read the tables of the loaded root at any time, so freed tables cannot
+	 * wait [T2].
 	 */
 	if (!f->tables || !rule(LAZY_TABLES)) {
 		cpumask_t lazy = lazy_cpus(mm, others);
@@ -156,8 +159,8 @@ static void flush(struct mm *mm, struct arch_flush *f)
 	if (rule(NO_WAIT_LOCKED))
 		might_sleep();
 	/*
-	 * Full barrier: orders the caller's clearing of entries before the loads of the tag, the mask and
-	 * the lazy marks. Pairs with join_mask() and mm_leave_lazy() in mm/context.c. [T1]
+	 * Full barrier: orders the caller's clearing of entries before the loads of the tag, the
+	 * mask and the lazy marks. Pairs with join_mask() and mm_leave_lazy() in mm/context.c. [T1]
 	 */
 	atomic64_inc_return(&mm->tlb_gen);
 	preempt_disable(); /* the local flush must stay on the CPU that is taken out of the mask */
@@ -221,10 +224,10 @@ void tlb_print(void)
 	print_line("flushes: of a range %llu, of an mm %llu; of these with walk caches %llu",
 		   (unsigned long long)s.flush_range, (unsigned long long)s.flush_mm,
 		   (unsigned long long)s.flush_tables);
-	print_line("told: only this CPU %llu, others by ipi %llu, others by %s %llu; CPUs told %llu",
+	print_line("told: only this CPU %llu, others by ipi %llu, by %s %llu; CPUs told %llu",
 		   (unsigned long long)s.local_only, (unsigned long long)s.remote_ipi,
 		   arch.unmaskable.name, (unsigned long long)s.remote_unmaskable,
 		   (unsigned long long)s.targets);
-	print_line("lazy CPUs skipped %llu, tag roll-overs %llu", (unsigned long long)s.lazy_skipped,
-		   (unsigned long long)s.tag_rollovers);
+	print_line("lazy CPUs skipped %llu, tag roll-overs %llu",
+		   (unsigned long long)s.lazy_skipped, (unsigned long long)s.tag_rollovers);
 }

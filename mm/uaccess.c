@@ -2,8 +2,8 @@
 /*
  * User memory: range checks, and opening and closing the kernel's access around each copy.
  *
- * Why. With SMAP, PAN or SUM the CPU itself refuses a kernel access to user memory that did not come
- * through here. Without, the range check and the fixup table are what is left.
+ * Why. With SMAP, PAN or SUM the CPU itself refuses a kernel access to user memory that did not
+ * come through here. Without, the range check and the fixup table are what is left.
  * Context: thread, since a fault may sleep. See also: mm/fault.c, tests/test_uaccess.c.
  */
 #include <arch.h>
@@ -21,7 +21,7 @@ void user_access_begin(void)
 {
 	BUG_ON(current->user_access);
 	current->user_access = true;
-	barrier(); /* schedule() and do_page_fault() of this thread see the mark while access is open */
+	barrier(); /* schedule() and do_page_fault() see the mark while access is open */
 	arch_user_access_begin();
 }
 

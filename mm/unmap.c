@@ -3,11 +3,12 @@
  * Cutting pages and tables out of a tree, into a gather.
  *
  * Terms. Zapping clears leaf entries; unhooking clears the entry that points to a table. floor and
- * ceiling are the ends of the mapped ranges on either side: a table that lies between them serves nobody.
- * Why apart from freeing. Here entries are cleared; what they pointed to is still in use by TLBs and
- * walkers, and goes into the gather, which knows when it may die.
- * Rules: G4 (what is cleared is recorded). Locks: mmap_lock at least for reading, with the range's VMAs
- * detached (munmap) or kept (madvise); each table's own lock around the change of its entries.
+ * ceiling are the ends of the mapped ranges on either side: a table that lies between them serves
+ * nobody.
+ * Why apart from freeing. Here entries are cleared; what they pointed to is still in use by TLBs
+ * and walkers, and goes into the gather, which knows when it may die.
+ * Rules: G4 (what is cleared is recorded). Locks: mmap_lock at least for reading, with the range's
+ * VMAs detached (munmap) or kept (madvise); each table's own lock around the change of its entries.
  * See also: mm/mmu_gather.c, mm/mmap.c.
  */
 #include <mm.h>
@@ -26,8 +27,8 @@ static unsigned int leaf_pages(unsigned int level)
 static bool zap_leaf(struct mmu_gather *tlb, pte_t *ptep, vaddr_t va, unsigned int level)
 {
 	/*
-	 * Full barrier: the entry is clear before the mm's mask is read [T1] and before the page's count
-	 * is dropped. Pairs with try_get_page() and the second look of a walker in mm/gup.c [U4].
+	 * Full barrier: the entry is clear before the mm's mask is read [T1] and before the page's
+	 * count is dropped. Pairs with gup_one() in mm/gup.c: its reference, then second look. [U4]
 	 */
 	pte_t pte = pte_get_and_clear(ptep);
 
@@ -76,7 +77,10 @@ static void zap_table(struct mmu_gather *tlb, pte_t *table, unsigned int level, 
 		vaddr_t next = pt_next(va, end, level);
 		pte_t pte = pte_read(table + pt_index(va, level));
 
-		/* WHY SAFE: tables go by unmap_tables() only, and its caller holds mmap_lock against us. */
+		/*
+		 * WHY SAFE: tables go by unmap_tables() only, and its caller holds mmap_lock
+		 * against us.
+		 */
 		if (pte_present(pte) && !pte_leaf(pte, level))
 			zap_table(tlb, pte_table(pte), level - 1, va, next);
 		va = next;
@@ -99,7 +103,10 @@ static void unhook(struct mmu_gather *tlb, pte_t *ptep, vaddr_t va, unsigned int
 	spinlock_t *ptl = &ptep_ptdesc(ptep)->page.ptl;
 
 	spin_lock(ptl);
-	/* Full barrier: no walker that starts after it finds the table; those inside are waited for [F1]. */
+	/*
+	 * Full barrier: no walker that starts after it finds the table; those inside are waited for
+	 * [F1].
+	 */
 	pte_t pte = pte_get_and_clear(ptep);
 
 	ptdesc_unhook(pte_ptdesc(pte));
@@ -108,7 +115,9 @@ static void unhook(struct mmu_gather *tlb, pte_t *ptep, vaddr_t va, unsigned int
 	tlb_remove_table(tlb, pte_ptdesc(pte), va, level);
 }
 
-/* Frees the tables under the entries of `table` that lie between floor and ceiling, lowest first. */
+/*
+ * Frees the tables under the entries of `table` that lie between floor and ceiling, lowest first.
+ */
 static void unhook_tables(struct mmu_gather *tlb, pte_t *table, unsigned int level, vaddr_t va,
 			  vaddr_t end, vaddr_t floor, vaddr_t ceiling)
 {
@@ -121,7 +130,8 @@ static void unhook_tables(struct mmu_gather *tlb, pte_t *table, unsigned int lev
 		if (pte_present(pte) && !pte_leaf(pte, level)) {
 			/* WHY SAFE: only munmap and exit unhook tables, one at a time an mm. */
 			if (level > 1)
-				unhook_tables(tlb, pte_table(pte), level - 1, va, next, floor, ceiling);
+				unhook_tables(tlb, pte_table(pte), level - 1, va, next, floor,
+					      ceiling);
 			if (span >= floor && span + pt_span(level) <= ceiling)
 				unhook(tlb, ptep, va, level);
 		}

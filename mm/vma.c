@@ -2,8 +2,9 @@
 /*
  * The VMAs of an address space: an AVL tree by start address.
  *
- * Why a tree of our own: it is the smallest balanced one, 100 lines, and lookups are the first thing
- * that every fault does. Differs from Linux: no RCU readers, so no maple tree; neighbours are not merged.
+ * Why a tree of our own: it is the smallest balanced one, 100 lines, and lookups are the first
+ * thing that every fault does. Differs from Linux: no RCU readers, so no maple tree; neighbours are
+ * not merged.
  * Locks: mmap_lock, for reading to look, for writing to change. See also: mm/mmap.c.
  */
 #include <errno.h>
@@ -17,7 +18,8 @@ struct vma *vma_alloc(vaddr_t start, vaddr_t end, u32 prot, u32 flags)
 	struct vma *v = kmem_cache_alloc(vma_cache, GFP_KERNEL);
 
 	if (v)
-		*v = (struct vma){ .start = start, .end = end, .prot = prot, .flags = flags, .height = 1 };
+		*v = (struct vma){ .start = start, .end = end, .prot = prot, .flags = flags,
+				   .height = 1 };
 	return v;
 }
 

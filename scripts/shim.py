@@ -58,11 +58,20 @@ def spoil(tree, how, w=None):
 
 
 def command(w, how):
-    """QEMU's command line for the shim, the real image, and a spoilt copy of QEMU's device tree."""
+    """QEMU's command line for the shim, the real image, and the tree that prepare() makes."""
+    out = qemu.output_dir(w)
+    words = qemu.command(w, kernel=f"{out}/shim.img")
+    image_at, tree_at = PLACES[w["arch"]]
+    for path, at in ((f"{out}/grace.img", image_at), (f"{out}/{how}.dtb", tree_at)):
+        words += ["-device", f"loader,file={path},addr={at:#x},force-raw=on"]
+    return words
+
+
+def prepare(w, how):
+    """Writes a spoilt copy of the device tree that QEMU makes for this machine."""
     out = qemu.output_dir(w)
     good, bad = f"{out}/good.dtb", f"{out}/{how}.dtb"
-    words = qemu.command(w, kernel=f"{out}/shim.img")
-    dump = list(words)
+    dump = qemu.command(w, kernel=f"{out}/shim.img")
     dump[dump.index("-M") + 1] += f",dumpdtb={good}"
     subprocess.run(dump, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                    stderr=subprocess.DEVNULL, timeout=60, check=True)
@@ -70,7 +79,3 @@ def command(w, how):
         spoilt = spoil(tree.read(), how, w)
     with open(bad, "wb") as tree:
         tree.write(spoilt)
-    image_at, tree_at = PLACES[w["arch"]]
-    for path, at in ((f"{out}/grace.img", image_at), (bad, tree_at)):
-        words += ["-device", f"loader,file={path},addr={at:#x},force-raw=on"]
-    return words

@@ -115,6 +115,8 @@ def run_one(arch, config, builder):
         row.add("build", "failed", f"{qemu.output_dir(w)} does not build\n{failure}")
         return row
     words = command_for(w, config)
+    if config.tree:
+        shim.prepare(w, config.tree)
     if asked("V"):
         say(qemu.show(words))
     outcome = guest.Guest(words, int(w["cpus"]), row.log, TIME_LIMIT + config.stress).run()
@@ -168,7 +170,7 @@ def main():
         if asked("DRY"):
             for arch, wanted in chosen.items():
                 for config in wanted:
-                    say(qemu.show(qemu.command(request(arch, config))))
+                    say(qemu.show(command_for(request(arch, config), config)))
             return 0
     except qemu.BadRequest as error:
         print(f"make: {error}", file=sys.stderr)

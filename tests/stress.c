@@ -2,12 +2,12 @@
 /*
  * The race: threads on all CPUs walk, read and unmap the same windows of one address space.
  *
- * Terms. A window is a stretch of addresses that one unmapper maps, touches and unmaps again and again.
- * Each page of it begins with a cookie that says which mm and address it belongs to.
- * Why. Every rule of the kernel is about this moment: an unmapping meets a walker. A walker that gets a
- * page checks the cookie while it holds the reference; a reader checks it through its TLB. Freed pages
- * and tables are poisoned (debug builds), so whoever comes too late sees it.
- * A run proves nothing if nothing met: then it says INVALID, and is not a success.
+ * Terms. A window is a stretch of addresses that one unmapper maps, touches and unmaps again and
+ * again. Each page of it begins with a cookie that says which mm and address it belongs to.
+ * Why. Every rule of the kernel is about this moment: an unmapping meets a walker. A walker that
+ * gets a page checks the cookie while it holds the reference; a reader checks it through its TLB.
+ * Freed pages and tables are poisoned (debug builds), so whoever comes too late sees it. A run
+ * proves nothing if nothing met: then it says INVALID, and is not a success.
  * See also: docs/lifetime.md, mm/gup.c, mm/mmu_gather.c.
  */
 #include <console.h>
@@ -27,8 +27,8 @@
 #include <uaccess.h>
 
 /*
- * Windows come in pairs of neighbours in one leaf table's span, each pair in a part of the tree of its own:
- * unmapping one frees no table that the other needs, unmapping both frees a whole subtree.
+ * Windows come in pairs of neighbours in one leaf table's span, each pair in a part of the tree of
+ * its own: unmapping one frees no table that the other needs, unmapping both frees a whole subtree.
  */
 #define WINDOW_PAGES 96
 #define WINDOW_SIZE (WINDOW_PAGES * PAGE_SIZE)
@@ -76,7 +76,10 @@ static void fail(const char *who, vaddr_t va, u64 got)
 
 static vaddr_t window_start(unsigned int w)
 {
-	/* Pairs 1 GiB apart up to a third of the user half, each at another offset in its leaf table. */
+	/*
+	 * Pairs 1 GiB apart up to a third of the user half, each at another offset in its leaf
+	 * table.
+	 */
 	u64 step = min(GiB(1), user_end() / (MAX_WINDOWS + 2));
 
 	return GiB(1) + (w / 2) * ALIGN_DOWN(step, pt_span(1)) + (w % 2) * WINDOW_SIZE +
@@ -120,7 +123,8 @@ static void walk_once(struct worker *w)
 	vaddr_t va = random_page(w);
 	unsigned int nr = 1 + (r >> 8) % GUP_PAGES;
 	u32 flags = (r & 1 ? FOLL_WRITE : 0) | (r & 2 ? FOLL_PIN : 0);
-	s64 n = (r & 0x1f0000) ? gup_fast(va, nr, flags, pages) : get_user_pages(va, nr, flags, pages);
+	s64 n = (r & 0x1f0000) ? gup_fast(va, nr, flags, pages)
+			       : get_user_pages(va, nr, flags, pages);
 
 	check_pages(va, pages, n);
 	for (u64 hold = (r >> 24) & 255; hold; hold--)
@@ -135,8 +139,8 @@ static void walk_once(struct worker *w)
 }
 
 /*
- * Now and then the walk's two windows are stretched, for all walkers: long enough for an unmapper to
- * free the page or the table and for somebody else to get it.
+ * Now and then the walk's two windows are stretched, for all walkers: long enough for an unmapper
+ * to free the page or the table and for somebody else to get it.
  */
 static void stretch_windows(struct worker *w)
 {
@@ -163,8 +167,9 @@ static void walker(void *arg)
 /* ---- Readers: through the TLB ---------------------------------------------------------------- */
 
 /*
- * One page over and over with access open, so that a translation that should be gone is used. Ends when
- * the page is unmapped: faults that are refused again and again would only fight for mmap_lock.
+ * One page over and over with access open, so that a translation that should be gone is used. Ends
+ * when the page is unmapped: faults that are refused again and again would only fight for
+ * mmap_lock.
  */
 static void read_burst(struct worker *w)
 {
@@ -200,7 +205,8 @@ static void touch(struct worker *w, vaddr_t start, unsigned int pages)
 	for (unsigned int i = 0; i < pages; i++) {
 		vaddr_t va = start + (rand_next(&w->rng) % WINDOW_PAGES) * PAGE_SIZE;
 
-		(void)user_write_u64(va, cookie(va)); /* no memory, or read-only just now: ordinary */
+		/* No memory, or read-only just now: ordinary. */
+		(void)user_write_u64(va, cookie(va));
 	}
 	user_access_end();
 }
@@ -246,7 +252,9 @@ static void unmapper(void *arg)
 
 	kthread_use_mm(st.mm);
 	for (unsigned int i = 0; !READ_ONCE(st.stop); i++) {
-		/* Windows are shared out, so that two unmappers are neighbours and never the same. */
+		/*
+		 * Windows are shared out, so that two unmappers are neighbours and never the same.
+		 */
 		unmap_once(w, window_start((w->index + (i % 2) * mappers) % st.windows));
 		cond_resched();
 	}
@@ -266,7 +274,9 @@ static void discarder(void *arg)
 	kthread_unuse_mm();
 }
 
-/* ---- Those who come and go, and the one who takes all memory ----------------------------------- */
+/*
+ * ---- Those who come and go, and the one who takes all memory -----------------------------------
+ */
 
 /* Enters and leaves the mm, and makes and ends address spaces of its own. */
 static void joiner(void *arg)
@@ -364,27 +374,30 @@ static void print_progress(const struct snapshot *a, const struct snapshot *b)
 		   "tables waiting %llu fallbacks %llu",
 		   (unsigned long long)((b->at - a->at + NSEC_PER_SEC / 2) / NSEC_PER_SEC),
 		   D(gup.walks), D(gup.pages), D(gup.retries), D(unmaps), D(faults),
-		   (unsigned long long)(b->pt.unhooked + b->pt.waiting), D(gather.table_batch_failures));
+		   (unsigned long long)(b->pt.unhooked + b->pt.waiting),
+		   D(gather.table_batch_failures));
 }
 
 static void print_summary(const struct snapshot *a, const struct snapshot *b)
 {
-	print_line("stress: walks %llu, pages got %llu, retries %llu, slow paths %llu, met an unmap %llu",
+	print_line("stress: walks %llu, pages got %llu, retries %llu, slow paths %llu, "
+		   "met an unmap %llu",
 		   D(gup.walks), D(gup.pages), D(gup.retries), D(gup.slow), D(gup.overlaps));
-	print_line("stress: unmaps %llu, reads %llu, faults %llu resolved and %llu refused, mm entries %llu",
+	print_line("stress: unmaps %llu, reads %llu, faults %llu resolved and %llu refused, "
+		   "mm entries %llu",
 		   D(unmaps), D(reads), D(faults), D(faults_failed), (unsigned long long)st.joins);
-	print_line("stress: freed %llu pages, %llu tables (rcu %llu, gather %llu, fallback %llu), %llu under "
-		   "a walker",
+	print_line("stress: freed %llu pages, %llu tables (rcu %llu, gather %llu, fallback %llu), "
+		   "%llu under a walker",
 		   D(gather.pages), D(gather.tables), D(gather.tables_by_rcu),
 		   D(gather.tables_by_gather), D(gather.tables_by_fallback),
 		   D(gather.tables_under_walker));
-	print_line("stress: flushes of a range %llu, of the mm %llu, with tables %llu; local %llu, by ipi %llu, "
-		   "fences by %s %llu; lazy skipped %llu",
+	print_line("stress: flushes of a range %llu, of the mm %llu, with tables %llu; "
+		   "local %llu, by ipi %llu, fences by %s %llu; lazy skipped %llu",
 		   D(tlb.flush_range), D(tlb.flush_mm), D(tlb.flush_tables), D(tlb.local_only),
 		   D(tlb.remote_ipi), arch.unmaskable.name, D(tlb.remote_unmaskable),
 		   D(tlb.lazy_skipped));
-	print_line("stress: gathers %llu, nested %llu, page batch failures %llu; IPIs %llu; grace periods %llu, "
-		   "expedited %llu; memory taken away %llu times",
+	print_line("stress: gathers %llu, nested %llu, page batch failures %llu; IPIs %llu; "
+		   "grace periods %llu, expedited %llu; memory taken away %llu times",
 		   D(gather.gathers), D(gather.nested), D(gather.page_batch_failures), D(ipis),
 		   D(rcu.grace_periods), D(rcu.expedited), (unsigned long long)st.hogs);
 	print_line("stress: most tables waiting %llu, longest wait %llu us",
@@ -435,7 +448,8 @@ static void settle(void)
 static bool same_memory(const struct snapshot *a, const struct snapshot *b)
 {
 	return memcmp(a->mem.by_type, b->mem.by_type, sizeof(a->mem.by_type)) == 0 &&
-	       a->slab == b->slab && b->pt.live == a->pt.live && b->pt.unhooked + b->pt.waiting == 0;
+	       a->slab == b->slab && b->pt.live == a->pt.live &&
+	       b->pt.unhooked + b->pt.waiting == 0;
 }
 
 /* All memory is accounted for, to the page; dead threads' stacks may take a moment. */
@@ -455,7 +469,8 @@ static bool check_memory(const struct snapshot *before)
 			print_line("stress: LEAK of page type %d: %llu frames, %llu before", t,
 				   (unsigned long long)now.mem.by_type[t],
 				   (unsigned long long)before->mem.by_type[t]);
-	print_line("stress: LEAK check: slab objects %llu, %llu before; tables live %llu, %llu before; waiting %llu",
+	print_line("stress: LEAK check: slab objects %llu, %llu before; tables live %llu, "
+		   "%llu before; waiting %llu",
 		   (unsigned long long)now.slab, (unsigned long long)before->slab,
 		   (unsigned long long)now.pt.live, (unsigned long long)before->pt.live,
 		   (unsigned long long)(now.pt.unhooked + now.pt.waiting));
@@ -506,14 +521,15 @@ static int verdict(const struct snapshot *before, const struct snapshot *after, 
 		return -EIO;
 	}
 	if (why) {
-		print_line("stress: INVALID: %s; seed %llu, tlb=%s", why, (unsigned long long)st.seed,
-			   tlb_transport_name());
+		print_line("stress: INVALID: %s; seed %llu, tlb=%s", why,
+			   (unsigned long long)st.seed, tlb_transport_name());
 		return -EAGAIN;
 	}
 	print_line("stress: SUCCESS, seed %llu, tlb=%s, %u threads on %u CPUs%s",
 		   (unsigned long long)st.seed, tlb_transport_name(), st.nr_threads,
 		   cpumask_weight(cpu_online_mask),
-		   cpumask_weight(cpu_online_mask) == 1 ? " (one CPU: no walk can meet an unmap)" : "");
+		   cpumask_weight(cpu_online_mask) == 1 ? " (one CPU: no walk can meet an unmap)"
+							: "");
 	return 0;
 }
 
@@ -550,4 +566,5 @@ static int stress_command(int argc, char **argv)
 		return -EINVAL;
 	return stress(seconds, seed);
 }
-COMMAND(stress, "stress", "stress [SECONDS [SEED]]  the race of walkers and unmappers", stress_command);
+COMMAND(stress, "stress", "stress [SECONDS [SEED]]  the race of walkers and unmappers",
+	stress_command);

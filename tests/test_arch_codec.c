@@ -51,8 +51,8 @@ static const u64 permissions[] = {
 static void check_leaf(phys_t pa, u64 attr, unsigned int level)
 {
 	pte_t pte = arch_pte_leaf(pa, attr, level);
-	bool ok = EXPECT(!pte_none(pte)) && EXPECT(pte_present(pte)) && EXPECT(pte_leaf(pte, level)) &&
-		  EXPECT_EQ(pte_pa(pte), pa) && EXPECT_EQ(pte_attr(pte), attr) &&
+	bool ok = EXPECT(!pte_none(pte)) && EXPECT(pte_present(pte)) &&
+		  EXPECT(pte_leaf(pte, level)) && EXPECT_EQ(pte_pa(pte), pa) && EXPECT_EQ(pte_attr(pte), attr) &&
 		  EXPECT_EQ(pte_write(pte), (attr & PA_WRITE) != 0);
 
 	if (!ok)
@@ -69,7 +69,8 @@ static void check_leaves(u64 kind)
 		for (unsigned int i = 0; i < ARRAY_SIZE(permissions); i++) {
 			check_leaf(0, permissions[i] | kind, level);
 			check_leaf(pt_span(level), permissions[i] | kind, level);
-			check_leaf(5 * pt_span(level) & (BIT(39) - 1), permissions[i] | kind, level);
+			check_leaf(5 * pt_span(level) & (BIT(39) - 1), permissions[i] | kind,
+				   level);
 		}
 	}
 }
@@ -166,7 +167,8 @@ TEST(arch, e06_table_roundtrip)
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(pas); i++) {
 		for (unsigned int level = 1; level < arch.pt_levels; level++) {
-			pte_t user = arch_pte_table(pas[i], true), kernel = arch_pte_table(pas[i], false);
+			pte_t user = arch_pte_table(pas[i], true);
+			pte_t kernel = arch_pte_table(pas[i], false);
 
 			EXPECT(pte_present(user) && pte_present(kernel));
 			EXPECT(!pte_none(user) && !pte_none(kernel));
@@ -193,8 +195,8 @@ TEST(arch, e07_poison_is_neither_none_nor_present)
 TEST(arch, e08_leaf_or_table)
 {
 	for (unsigned int level = 1; level < arch.pt_levels; level++) {
-		if (arch.leaf_levels & BIT(level))
-			EXPECT(pte_leaf(arch_pte_leaf(0, PA_USER, level), level)); /* PROT_NONE too */
+		if (arch.leaf_levels & BIT(level)) /* PROT_NONE too */
+			EXPECT(pte_leaf(arch_pte_leaf(0, PA_USER, level), level));
 		EXPECT(!pte_leaf(arch_pte_table(pt_span(level), true), level));
 	}
 	EXPECT(pte_leaf(arch_pte_leaf(PAGE_SIZE, PA_USER, 0), 0));
@@ -220,7 +222,9 @@ TEST(arch, e09_kernel_table_decodes)
 	put_page(page);
 }
 
-/* The next access after arch_pte_publish() uses the entry, even if "nothing there" was just seen. */
+/*
+ * The next access after arch_pte_publish() uses the entry, even if "nothing there" was just seen.
+ */
 TEST(arch, e11_publish_is_seen_at_once)
 {
 	struct mm *mm = test_mm_enter();

@@ -2,10 +2,11 @@
 /*
  * The port contract, entries 12 to 20: roots and invalidation.
  *
- * A missing invalidation can only be seen by a machine that keeps stale translations. So each test of
- * an invalidation first shows, in the same window, that the old page is still seen without it: map A,
- * read, point the entry to B, read A again (stale), invalidate, read B. The window has irqs off, prints
- * nothing, and opens user access once: on some machines each of these would drop the TLB by itself.
+ * A missing invalidation can only be seen by a machine that keeps stale translations. So each test
+ * of an invalidation first shows, in the same window, that the old page is still seen without it:
+ * map A, read, point the entry to B, read A again (stale), invalidate, read B. The window has irqs
+ * off, prints nothing, and opens user access once: on some machines each of these would drop the
+ * TLB by itself.
  * See also: test_tlb.c, for the policies above the transports.
  */
 #include "testlib.h"
@@ -16,7 +17,7 @@
 
 #define TRIES 10
 
-/* ---- Roots --------------------------------------------------------------------------------- */
+/* ---- Roots ------------------------------------------------------------------------------- */
 
 TEST(arch, e12_root_init)
 {
@@ -147,7 +148,9 @@ TEST(arch, e15_no_root_no_user)
 {
 	u64 value;
 
-	/* This thread has no mm; what a lazily loaded root would show must not be reachable either. */
+	/*
+	 * This thread has no mm; what a lazily loaded root would show must not be reachable either.
+	 */
 	EXPECT_EQ(test_peek(test_window(0), &value), -EFAULT);
 	bool on = local_irq_save();
 
@@ -161,7 +164,7 @@ TEST(arch, e15_no_root_no_user)
 	EXPECT_EQ(root, 0);
 }
 
-/* ---- Local invalidation -------------------------------------------------------------------- */
+/* ---- Local invalidation ------------------------------------------------------------------ */
 
 typedef void (*drop_fn)(const struct twin *t);
 
@@ -284,7 +287,7 @@ TEST(arch, e19_flush_local_all)
 	local_drop_test(drop_everything);
 }
 
-/* ---- Remote invalidation ------------------------------------------------------------------- */
+/* ---- Remote invalidation ----------------------------------------------------------------- */
 
 /* One round with CPU h->cpu, which has irqs off and never turns them on. */
 static void remote_window(struct twin *t, struct holder *h, cpumask_t mask, struct window *w)
@@ -318,7 +321,8 @@ static void remote_test(bool with_self)
 		return;
 	if (twin_init(&t, mm)) {
 		if (hold_start(&h, test_cpu(1), HOLD_IRQS, mm)) {
-			cpumask_t mask = cpumask_of(h.cpu) | (with_self ? cpumask_of(test_cpu(0)) : 0);
+			cpumask_t self = with_self ? cpumask_of(test_cpu(0)) : 0;
+			cpumask_t mask = cpumask_of(h.cpu) | self;
 
 			for (unsigned int i = 0; i < TRIES && !stale; i++) {
 				w = (struct window){ 0 };
@@ -386,7 +390,7 @@ TEST(arch, e18_flush_remote_from_many_to_all)
 	test_mm_leave(mm);
 }
 
-/* ---- Kernel ranges ------------------------------------------------------------------------- */
+/* ---- Kernel ranges ----------------------------------------------------------------------- */
 
 /* Two pages of a fresh stack, mapped by single pages, change places under the TLB. */
 static void kernel_window(vaddr_t va, pte_t *a, pte_t *b, struct window *w)

@@ -2,8 +2,8 @@
 /*
  * The port contract, entries 39 to 43: trap frames and backtraces.
  *
- * Entry 43, arch_power_off(), is tested by every run: the runner compares QEMU's exit status with the
- * line that power_off() prints.
+ * Entry 43, arch_power_off(), is tested by every run: the runner compares QEMU's exit status with
+ * the line that power_off() prints.
  * See also: test_arch_cpu.c (21 to 38), test_watchdog.c.
  */
 #include "testlib.h"
@@ -78,7 +78,9 @@ TEST(arch, e39_trap_frame_of_an_interrupt)
 	EXPECT(hit);
 	EXPECT(frame_look.irqs_on);
 	EXPECT(!frame_look.from_user);
-	/* The frame's return address is the caller's; its caller's, if the function makes no frame. */
+	/*
+	 * The frame's return address is the caller's; its caller's, if the function makes no frame.
+	 */
 	EXPECT(in_function(frame_look.ret - 1, "spin_thread") ||
 	       in_function(frame_look.ret - 1, "thread_start"));
 }

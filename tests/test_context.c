@@ -81,7 +81,7 @@ TEST(context, each_mm_has_its_own_user_half)
 		mmput(b);
 }
 
-/* ---- Switching between threads in different address spaces --------------------------------------------- */
+/* ---- Switching between threads in different address spaces ------------------------------- */
 
 struct resident {
 	struct mm *mm;
@@ -173,7 +173,7 @@ TEST(context, one_mm_on_every_cpu)
 	mmput(mm);
 }
 
-/* ---- Lazy adoption ------------------------------------------------------------------------------------------ */
+/* ---- Lazy adoption ----------------------------------------------------------------------- */
 
 static void visit(void *arg)
 {
@@ -255,7 +255,8 @@ TEST(rule, A2_loaded_roots_are_alive)
 }
 
 /*
- * A leaf flush leaves lazy CPUs alone; one with tables does not [T2]. By IPI, where this is counted.
+ * A leaf flush leaves lazy CPUs alone; one with tables does not [T2]. By IPI, where this is
+ * counted.
  */
 TEST(rule, T2_lazy_cpus_are_told_about_tables)
 {
@@ -322,7 +323,8 @@ TEST(context, lazy_cpu_catches_up)
 
 			EXPECT(t && WAIT_UNTIL(READ_ONCE(comeback.step) == 1));
 			twin_point(&comeback.twin, comeback.twin.b);
-			tlb_flush_range(mm, comeback.twin.va, comeback.twin.va + PAGE_SIZE, 0, false);
+			tlb_flush_range(mm, comeback.twin.va, comeback.twin.va + PAGE_SIZE, 0,
+					false);
 			WRITE_ONCE(comeback.step, 2);
 			if (t)
 				thread_join(t);
@@ -336,8 +338,8 @@ TEST(context, lazy_cpu_catches_up)
 }
 
 /*
- * T3. A CPU used the mm, runs another one now, and may hold translations of the first under its tag. What
- * is unmapped meanwhile must not be seen when it comes back.
+ * T3. A CPU used the mm, runs another one now, and may hold translations of the first under its
+ * tag. What is unmapped meanwhile must not be seen when it comes back.
  */
 TEST(rule, T3_unmapped_while_another_mm_ran)
 {
@@ -364,9 +366,14 @@ TEST(rule, T3_unmapped_while_another_mm_ran)
 		mmput(b);
 }
 
-/* ---- Tags ------------------------------------------------------------------------------------------------------ */
+/* ---- Tags -------------------------------------------------------------------------------- */
 
 #define NR_MMS 12
+
+static u64 generation(struct mm *mm)
+{
+	return (u64)atomic64_read(&mm->tag) >> 16;
+}
 
 TEST(context, tags_are_different)
 {
@@ -379,7 +386,7 @@ TEST(context, tags_are_different)
 	for (unsigned int i = 0; i < NR_MMS; i++) {
 		mms[i] = mm_holding(i);
 		for (unsigned int j = 0; mms[i] && j < i; j++)
-			if (mms[j] && (atomic64_read(&mms[i]->tag) ^ atomic64_read(&mms[j]->tag)) >> 16 == 0)
+			if (mms[j] && generation(mms[i]) == generation(mms[j]))
 				EXPECT(mm_tag(mms[i]) != mm_tag(mms[j]));
 		if (mms[i]) {
 			EXPECT(mm_tag(mms[i]) != 0); /* 0 is for no user half at all */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * mmu_gather and the life of tables: what is freed waits for the flush, tables wait for readers too, and
- * all of it works without memory.
+ * mmu_gather and the life of tables: what is freed waits for the flush, tables wait for readers
+ * too, and all of it works without memory.
  *
- * To see the moment between clearing and freeing, a CPU that lives in the mm is held: with interrupts
- * off it holds up a flush by IPI, with preemption off it holds up grace periods.
+ * To see the moment between clearing and freeing, a CPU that lives in the mm is held: with
+ * interrupts off it holds up a flush by IPI, with preemption off it holds up grace periods.
  */
 #include "testlib.h"
 
@@ -47,7 +47,7 @@ static void job_end(struct job *j)
 	EXPECT_EQ(j->err, 0);
 }
 
-/* ---- G1 to G4 ------------------------------------------------------------------------------------- */
+/* ---- G1 to G4 ---------------------------------------------------------------------------- */
 
 /* A page whose entry is cleared stays what it is for as long as the flush is not done. */
 TEST(rule, G1_page_is_kept_until_flushed)
@@ -130,8 +130,8 @@ TEST(rule, G3_walk_caches_go_with_tables)
 }
 
 /*
- * A CPU that reads with interrupts off sees nothing of a page once madvise() has returned. Without the
- * record it sees the stale translation: that shows that this test could fail.
+ * A CPU that reads with interrupts off sees nothing of a page once madvise() has returned. Without
+ * the record it sees the stale translation: that shows that this test could fail.
  */
 static void check_recorded(struct mm *mm, struct holder *h, vaddr_t va)
 {
@@ -176,7 +176,7 @@ TEST(rule, G4_what_is_cleared_is_flushed_on_other_cpus)
 		test_mm_leave(mm);
 }
 
-/* ---- G5: two at once -------------------------------------------------------------------------------- */
+/* ---- G5: two at once --------------------------------------------------------------------- */
 
 TEST(rule, G5_nested_gather_flushes_everything)
 {
@@ -208,8 +208,8 @@ TEST(rule, G5_nested_gather_flushes_everything)
 }
 
 /*
- * The first madvise() is stuck in its flush. The second finds the entry cleared already, and must all the
- * same not return before the page is gone from the held CPU's TLB.
+ * The first madvise() is stuck in its flush. The second finds the entry cleared already, and must
+ * all the same not return before the page is gone from the held CPU's TLB.
  */
 TEST(rule, G5_second_dontneed_waits_for_the_first)
 {
@@ -241,11 +241,11 @@ TEST(rule, G5_second_dontneed_waits_for_the_first)
 		test_mm_leave(mm);
 }
 
-/* ---- G6: bounded -------------------------------------------------------------------------------------- */
+/* ---- G6: bounded ------------------------------------------------------------------------- */
 
 /*
- * One page with a reference for each time it is gathered: the gather says that it is full at its limit, and
- * never holds more.
+ * One page with a reference for each time it is gathered: the gather says that it is full at its
+ * limit, and never holds more.
  */
 TEST(rule, G6_gather_is_bounded)
 {
@@ -282,7 +282,7 @@ TEST(rule, G6_gather_is_bounded)
 	test_mm_leave(mm);
 }
 
-/* ---- G7: no memory -------------------------------------------------------------------------------------- */
+/* ---- G7: no memory ----------------------------------------------------------------------- */
 
 TEST(rule, G7_unmapping_without_memory)
 {
@@ -329,7 +329,7 @@ TEST(gather, exit_without_memory)
 		  after.tables_by_fallback - before.tables_by_fallback);
 }
 
-/* ---- F1 to F4 -------------------------------------------------------------------------------------------- */
+/* ---- F1 to F4 ---------------------------------------------------------------------------- */
 
 /* Tables wait while any reader is inside, though the munmap is done. */
 TEST(rule, F1_tables_wait_for_readers)
@@ -426,7 +426,7 @@ TEST(rule, F4_gather_policy_has_a_maskable_transport)
 	EXPECT_EQ(tlb_transport_maskable(), tlb_mode == TLB_IPI);
 }
 
-/* ---- A1 and accounting ------------------------------------------------------------------------------------ */
+/* ---- A1 and accounting ------------------------------------------------------------------- */
 
 TEST(rule, A1_new_table_is_zeroed)
 {

@@ -88,7 +88,7 @@ TEST(gup, walks_across_tables_and_chunks)
 	test_mm_leave(mm);
 }
 
-/* ---- Refusals -------------------------------------------------------------------------------------- */
+/* ---- Refusals ---------------------------------------------------------------------------- */
 
 TEST(gup, stops_at_what_is_not_there)
 {
@@ -203,7 +203,10 @@ TEST(rule, U3_page_without_references_is_refused)
 	if (va) {
 		struct page *page = page_at(mm, va);
 
-		/* As if the last reference had just been dropped, and the entry not yet seen cleared. */
+		/*
+		 * As if the last reference had just been dropped, and the entry not yet seen
+		 * cleared.
+		 */
 		atomic_set(&page->refcount, 0);
 		EXPECT(!try_get_page(page));
 		unsigned int got = gup_fast(va, 1, 0, pages);
@@ -217,7 +220,7 @@ TEST(rule, U3_page_without_references_is_refused)
 		test_mm_leave(mm);
 }
 
-/* ---- Pins ------------------------------------------------------------------------------------------------ */
+/* ---- Pins -------------------------------------------------------------------------------- */
 
 TEST(gup, pins_are_counted_apart)
 {
@@ -266,7 +269,7 @@ TEST(gup, pinned_page_outlives_the_mapping)
 		test_mm_leave(mm);
 }
 
-/* ---- The slow path ------------------------------------------------------------------------------------------ */
+/* ---- The slow path ----------------------------------------------------------------------- */
 
 TEST(gup, slow_path_faults_in)
 {
@@ -311,7 +314,7 @@ TEST(gup, slow_path_returns_what_it_got)
 		test_mm_leave(mm);
 }
 
-/* ---- Huge leaves ----------------------------------------------------------------------------------------------- */
+/* ---- Huge leaves ------------------------------------------------------------------------- */
 
 TEST(gup, huge_leaf)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * gup_fast() while entries change under it: the re-checks U4 and U5, interrupts off U1, and the table that
- * has to wait for the walk.
+ * gup_fast() while entries change under it: the re-checks U4 and U5, interrupts off U1, and the
+ * table that has to wait for the walk.
  *
- * gup_hold keeps the walker between loading the leaf and taking its reference, for as long as the test
- * needs to do what it does.
+ * gup_hold keeps the walker between loading the leaf and taking its reference, for as long as the
+ * test needs to do what it does.
  */
 #include "testlib.h"
 
@@ -81,8 +81,8 @@ TEST(gup, held_walk_gets_the_page)
 }
 
 /*
- * Clears an entry of the path in the window, puts it back when the walk is over. The page stays where it
- * is, so only the second look can tell: it must be refused.
+ * Clears an entry of the path in the window, puts it back when the walk is over. The page stays
+ * where it is, so only the second look can tell: it must be refused.
  */
 static void check_second_look(unsigned int level)
 {
@@ -174,8 +174,9 @@ TEST(rule, U1_interrupts_wait_for_the_walk)
 }
 
 /*
- * By the unmaskable transport the munmap is over while the walk goes on: its table waits for a grace period,
- * and that for the walk. The walk gets nothing, since its second look finds the leaf gone.
+ * By the unmaskable transport the munmap is over while the walk goes on: its table waits for a
+ * grace period, and that for the walk. The walk gets nothing, since its second look finds the leaf
+ * gone.
  */
 TEST(rule, F1_table_waits_for_a_walk_in_progress)
 {
@@ -199,7 +200,9 @@ TEST(rule, F1_table_waits_for_a_walk_in_progress)
 	test_mm_leave(mm);
 }
 
-/* By the maskable one it is held up by the walk, and nobody has freed anything before that is over. */
+/*
+ * By the maskable one it is held up by the walk, and nobody has freed anything before that is over.
+ */
 static struct {
 	struct mm *mm;
 	vaddr_t va;

@@ -2,8 +2,8 @@
 /*
  * Spinlocks, mutexes, reader-writer semaphores, atomics, per-CPU data.
  *
- * Order of service is tested by queueing waiters one at a time, each seen to be queued before the next
- * comes, and then letting go.
+ * Order of service is tested by queueing waiters one at a time, each seen to be queued before the
+ * next comes, and then letting go.
  */
 #include "testlib.h"
 
@@ -13,7 +13,7 @@
 #include <smp.h>
 #include <spinlock.h>
 
-/* ---- Exclusion: many threads, an increment that is not atomic ---------------------------------- */
+/* ---- Exclusion: many threads, an increment that is not atomic ---------------------------- */
 
 #define ROUNDS 2000
 #define CONTENDERS 4
@@ -189,7 +189,7 @@ TEST(locks, spinlock_is_fair)
 	expect_served_in_order(n);
 }
 
-/* ---- Mutex -------------------------------------------------------------------------------------------- */
+/* ---- Mutex ------------------------------------------------------------------------------- */
 
 static MUTEX(mutex);
 
@@ -269,7 +269,7 @@ TEST(locks, mutex_is_fair)
 	expect_served_in_order(n);
 }
 
-/* ---- Reader-writer semaphore ------------------------------------------------------------------------------ */
+/* ---- Reader-writer semaphore ------------------------------------------------------------- */
 
 static struct rwsem sem = RWSEM_INIT(sem);
 static unsigned int readers_inside, most_readers;
@@ -376,7 +376,9 @@ static bool queue_on_sem(struct arrival *a, unsigned int number, void (*fn)(void
 	return a->thread && EXPECT(WAIT_UNTIL(waiters_of(&sem.lock, &sem.waiters) == number + 1));
 }
 
-/* A reader holds it: a writer queues, and the reader that comes after the writer queues behind it. */
+/*
+ * A reader holds it: a writer queues, and the reader that comes after the writer queues behind it.
+ */
 TEST(locks, rwsem_writer_is_not_starved)
 {
 	struct arrival a[3] = { { 0 } };
@@ -413,7 +415,7 @@ TEST(locks, rwsem_downgrade_lets_readers_in)
 	expect_served_in_order(2);
 }
 
-/* ---- Atomics ----------------------------------------------------------------------------------------------- */
+/* ---- Atomics ----------------------------------------------------------------------------- */
 
 static atomic_t shared_count;
 static atomic64_t shared_count64;
@@ -466,7 +468,7 @@ TEST(locks, atomic_results)
 	EXPECT_EQ(word, 3);
 }
 
-/* ---- Per-CPU data -------------------------------------------------------------------------------------------- */
+/* ---- Per-CPU data ------------------------------------------------------------------------ */
 
 static DEFINE_PER_CPU(u64, own_count) = 77;
 

@@ -146,7 +146,8 @@ TEST(mm, munmap_splits)
 		struct vma *low = vma_find(mm, va), *high = vma_find(mm, va + 3 * PAGE_SIZE);
 
 		EXPECT(low && low->start == va && low->end == va + 3 * PAGE_SIZE);
-		EXPECT(high && high->start == va + 6 * PAGE_SIZE && high->end == va + 9 * PAGE_SIZE);
+		EXPECT(high && high->start == va + 6 * PAGE_SIZE &&
+		       high->end == va + 9 * PAGE_SIZE);
 		EXPECT(vma_prev(mm, va + 6 * PAGE_SIZE) == low);
 		EXPECT(vma_find(mm, va + 9 * PAGE_SIZE) == NULL);
 		EXPECT(vma_prev(mm, va) == NULL);
@@ -154,7 +155,8 @@ TEST(mm, munmap_splits)
 		EXPECT_EQ(mm_munmap(mm, va, PAGE_SIZE), 0);
 		EXPECT_EQ(mm_munmap(mm, va + 8 * PAGE_SIZE, PAGE_SIZE), 0);
 		EXPECT_EQ(mm->nr_vmas, 2);
-		EXPECT_EQ(mm_munmap(mm, va - PAGE_SIZE, 20 * PAGE_SIZE), 0); /* over both, and holes */
+		/* Over both, and the holes. */
+		EXPECT_EQ(mm_munmap(mm, va - PAGE_SIZE, 20 * PAGE_SIZE), 0);
 		EXPECT_EQ(mm->nr_vmas, 0);
 		EXPECT_EQ(atomic64_read(&mm->nr_pages), 0);
 		EXPECT(test_tables_settle(mm, 1));
@@ -273,7 +275,8 @@ TEST(mm, huge_mapping_alignment)
 
 	if (!mm)
 		return;
-	EXPECT_EQ(mm_mmap(mm, test_window(1) + PAGE_SIZE, pt_span(1), RW, MAP_FIXED | MAP_HUGE), -EINVAL);
+	EXPECT_EQ(mm_mmap(mm, test_window(1) + PAGE_SIZE, pt_span(1), RW, MAP_FIXED | MAP_HUGE),
+		  -EINVAL);
 	EXPECT_EQ(mm_mmap(mm, test_window(1), PAGE_SIZE, RW, MAP_FIXED | MAP_HUGE), -EINVAL);
 	if (arch.leaf_levels & BIT(1)) {
 		s64 at = mm_mmap(mm, test_window(1) + PAGE_SIZE, pt_span(1), RW, MAP_HUGE);
@@ -303,7 +306,8 @@ TEST(mm, users_and_references)
 	struct mm *mm = mm_create();
 
 	ASSERT(mm != NULL);
-	EXPECT_EQ(mm_mmap(mm, test_window(0), PAGE_SIZE, RW, MAP_FIXED | MAP_POPULATE), test_window(0));
+	EXPECT_EQ(mm_mmap(mm, test_window(0), PAGE_SIZE, RW, MAP_FIXED | MAP_POPULATE),
+		  test_window(0));
 	mmgrab(mm);
 	mmget(mm);
 	mmput(mm);
@@ -315,7 +319,7 @@ TEST(mm, users_and_references)
 	mmdrop(mm);
 }
 
-/* ---- Faults beside unmapping ---------------------------------------------------------------------- */
+/* ---- Faults beside unmapping ------------------------------------------------------------- */
 
 static struct {
 	struct mm *mm;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Address spaces against a model: thousands of random operations, each done to the kernel's mm and to an
- * array with one element a page, which must then agree in everything that can be seen.
+ * Address spaces against a model: thousands of random operations, each done to the kernel's mm and
+ * to an array with one element a page, which must then agree in everything that can be seen.
  *
- * The window lies across two level-1 spans, so that leaf tables come and go. A run prints its seed if it
- * fails, and repeats with it.
+ * The window lies across two level-1 spans, so that leaf tables come and go. A run prints its seed
+ * if it fails, and repeats with it.
  */
 #include "testlib.h"
 
@@ -42,7 +42,7 @@ static u32 pick_prot(void)
 	return prots[pick(ARRAY_SIZE(prots))];
 }
 
-/* ---- Operations: each changes both and compares the results --------------------------------------- */
+/* ---- Operations: each changes both and compares the results ------------------------------ */
 
 static bool all_mapped(unsigned int first, unsigned int n)
 {
@@ -165,7 +165,7 @@ static bool operate(void)
 	}
 }
 
-/* ---- Comparing the whole ----------------------------------------------------------------------------- */
+/* ---- Comparing the whole ----------------------------------------------------------------- */
 
 /* Height of a tree that is in order and balanced, its VMAs inside [low, high); -1 if it is not. */
 static int check_tree(const struct vma *v, vaddr_t low, vaddr_t high, unsigned int *count)
@@ -259,7 +259,8 @@ static void munmap_one_shape(unsigned int first, unsigned int n)
 {
 	u64 value;
 
-	EXPECT_EQ(mm_mmap(mm, base, SMALL * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_POPULATE),
+	EXPECT_EQ(mm_mmap(mm, base, SMALL * PAGE_SIZE, PROT_READ | PROT_WRITE,
+			  MAP_FIXED | MAP_POPULATE),
 		  base);
 	EXPECT_EQ(mm_munmap(mm, base + first * PAGE_SIZE - PAGE_SIZE, n * PAGE_SIZE), 0);
 	for (unsigned int i = 0; i < SMALL; i++) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * RCU-sched: callbacks, waiting, expedited grace periods, barriers, cookies; what is a reader and what
- * is a quiescent state.
+ * RCU-sched: callbacks, waiting, expedited grace periods, barriers, cookies; what is a reader and
+ * what is a quiescent state.
  *
- * A reader is made by holding a CPU; then nothing that waits for readers may come to an end before the
- * CPU is let go, and everything must after.
+ * A reader is made by holding a CPU; then nothing that waits for readers may come to an end before
+ * the CPU is let go, and everything must after.
  */
 #include "testlib.h"
 
@@ -84,7 +84,7 @@ TEST(rcu, expedited_returns)
 	EXPECT(after.expedited >= before.expedited + 20);
 }
 
-/* ---- Readers hold everything up ------------------------------------------------------------------ */
+/* ---- Readers hold everything up ---------------------------------------------------------- */
 
 static void check_waits(enum hold_kind kind, void (*wait)(void *))
 {
@@ -258,7 +258,7 @@ TEST(rule, R3_queued_during_a_period_waits_for_the_next)
 	rcu_barrier();
 }
 
-/* ---- Idle CPUs ----------------------------------------------------------------------------------- */
+/* ---- Idle CPUs --------------------------------------------------------------------------- */
 
 struct quiet {
 	u64 ipis, ticks, switches;
@@ -269,7 +269,9 @@ static struct quiet look(unsigned int cpu)
 	return (struct quiet){ smp_ipis_taken(cpu), tick_count(cpu), sched_switches(cpu) };
 }
 
-/* Grace periods of both kinds come and go while CPU 1 sleeps on; something else may wake it: retry. */
+/*
+ * Grace periods of both kinds come and go while CPU 1 sleeps on; something else may wake it: retry.
+ */
 TEST(rcu, idle_cpu_is_neither_awaited_nor_woken)
 {
 	bool slept = false;
@@ -292,7 +294,7 @@ TEST(rcu, idle_cpu_is_neither_awaited_nor_woken)
 	EXPECT(slept);
 }
 
-/* ---- Callbacks from everywhere -------------------------------------------------------------------- */
+/* ---- Callbacks from everywhere ----------------------------------------------------------- */
 
 #define CALLBACKS 40
 static u64 queued, done;
@@ -366,7 +368,7 @@ TEST(rcu, callback_may_queue_itself)
 	rcu_barrier();
 }
 
-/* ---- Cookies ------------------------------------------------------------------------------------------ */
+/* ---- Cookies ----------------------------------------------------------------------------- */
 
 TEST(rcu, cookies_tell_periods)
 {
@@ -390,7 +392,7 @@ TEST(rcu, cookies_tell_periods)
 	EXPECT_EQ(c.ran, 1);
 }
 
-/* ---- All together: readers follow a pointer to an object that is replaced and freed -------------------- */
+/* ---- All together: readers follow a pointer to an object that is replaced and freed ------ */
 
 #define ALIVE 0x600df00d600df00dULL
 #define DEAD 0xdeaddeaddeaddeadULL
@@ -415,7 +417,10 @@ static void follow(void *unused)
 {
 	while (!READ_ONCE(readers_stop)) {
 		rcu_read_lock();
-		/* WHY SAFE: preemption is off, so the grace period before bury_object() waits for us [R2]. */
+		/*
+		 * WHY SAFE: preemption is off, so the grace period before bury_object() waits for
+		 * us [R2].
+		 */
 		struct object *o = rcu_dereference(published);
 
 		for (unsigned int i = 0; i < 20; i++)

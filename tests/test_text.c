@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Text: printf, numbers, globs, strings, the words of a command line, whole lines from many CPUs, and
- * names of functions.
+ * Text: printf, numbers, globs, strings, the words of a command line, whole lines from many CPUs,
+ * and names of functions.
  */
 #include "testlib.h"
 
@@ -10,7 +10,7 @@
 #include <rules.h>
 #include <symbols.h>
 
-/* ---- printf ---------------------------------------------------------------------------------- */
+/* ---- printf ------------------------------------------------------------------------------ */
 
 static char text[80];
 
@@ -24,7 +24,8 @@ static char text[80];
 
 TEST(text, printf_numbers)
 {
-	EXPECT_TEXT("0 -1 2147483647 -2147483648", "%d %i %d %d", 0, -1, 0x7fffffff, -0x7fffffff - 1);
+	EXPECT_TEXT("0 -1 2147483647 -2147483648", "%d %i %d %d", 0, -1, 0x7fffffff,
+		    -0x7fffffff - 1);
 	EXPECT_TEXT("4294967295 ff FF", "%u %x %X", ~0u, 255, 255);
 	EXPECT_TEXT("-9223372036854775808 18446744073709551615", "%lld %llu", (long long)BIT(63),
 		    (unsigned long long)~0ULL);
@@ -35,7 +36,8 @@ TEST(text, printf_numbers)
 
 TEST(text, printf_width_and_precision)
 {
-	EXPECT_TEXT("   42|42   |00042|  -42|-0042", "%5d|%-5d|%05d|%5d|%05d", 42, 42, 42, -42, -42);
+	EXPECT_TEXT("   42|42   |00042|  -42|-0042", "%5d|%-5d|%05d|%5d|%05d", 42, 42, 42, -42,
+		    -42);
 	EXPECT_TEXT("   7|7   |  007", "%*d|%-*d|%5.3d", 4, 7, 4, 7, 7);
 	EXPECT_TEXT("abc|  abc|abc  |ab", "%s|%5s|%-5s|%.2s", "abc", "abc", "abc", "abc");
 	EXPECT_TEXT("ab|a", "%.*s|%c", 2, "abc", 'a');
@@ -62,7 +64,7 @@ TEST(text, snprintf_cuts_and_tells)
 	EXPECT_EQ(small[0], 'q');
 }
 
-/* ---- Numbers and globs -------------------------------------------------------------------------- */
+/* ---- Numbers and globs ------------------------------------------------------------------- */
 
 TEST(text, parse_numbers)
 {
@@ -71,11 +73,13 @@ TEST(text, parse_numbers)
 		int err;
 		u64 value;
 	} cases[] = {
-		{ "0", 0, 0 }, { "42", 0, 42 }, { "0x1F", 0, 31 }, { "0xffffffffffffffff", 0, ~0ULL },
+		{ "0", 0, 0 }, { "42", 0, 42 }, { "0x1F", 0, 31 },
+		{ "0xffffffffffffffff", 0, ~0ULL },
 		{ "18446744073709551615", 0, ~0ULL }, { "4K", 0, KiB(4) }, { "3M", 0, MiB(3) },
-		{ "8G", 0, GiB(8) }, { "0x10K", 0, KiB(16) }, { "", -EINVAL, 0 }, { "-1", -EINVAL, 0 },
-		{ "+1", -EINVAL, 0 }, { " 1", -EINVAL, 0 }, { "1 ", -EINVAL, 0 }, { "0x", -EINVAL, 0 },
-		{ "12a", -EINVAL, 0 }, { "K", -EINVAL, 0 }, { "1KK", -EINVAL, 0 }, { "x1", -EINVAL, 0 },
+		{ "8G", 0, GiB(8) }, { "0x10K", 0, KiB(16) }, { "", -EINVAL, 0 },
+		{ "-1", -EINVAL, 0 }, { "+1", -EINVAL, 0 }, { " 1", -EINVAL, 0 },
+		{ "1 ", -EINVAL, 0 }, { "0x", -EINVAL, 0 }, { "12a", -EINVAL, 0 },
+		{ "K", -EINVAL, 0 }, { "1KK", -EINVAL, 0 }, { "x1", -EINVAL, 0 },
 		{ "18446744073709551616", -ERANGE, 0 }, { "0x10000000000000000", -ERANGE, 0 },
 		{ "18446744073709551615K", -ERANGE, 0 }, { "99999999999999999999999", -ERANGE, 0 },
 	};
@@ -102,7 +106,7 @@ TEST(text, globs)
 	EXPECT(!glob_match("*a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
 }
 
-/* ---- Strings -------------------------------------------------------------------------------------- */
+/* ---- Strings ----------------------------------------------------------------------------- */
 
 TEST(text, memory_functions)
 {
@@ -179,7 +183,7 @@ TEST(text, random_numbers_repeat_with_their_seed)
 	EXPECT_EQ(same, 0);
 }
 
-/* ---- Words of a command line, rules by name --------------------------------------------------------- */
+/* ---- Words of a command line, rules by name ---------------------------------------------- */
 
 TEST(text, words_and_quotes)
 {
@@ -238,7 +242,7 @@ TEST(text, command_lines_are_run)
 	capture_free();
 }
 
-/* ---- printk ------------------------------------------------------------------------------------------- */
+/* ---- printk ------------------------------------------------------------------------------ */
 
 #define LINES 12
 static atomic_t printers;
@@ -255,7 +259,7 @@ static void print_lines(void *unused)
 		if (i % 2)
 			printk("<%s>", letters + i);
 		else
-			print_line("<%s>\n<%s>", letters + i, letters + i + 1); /* two lines, one call */
+			print_line("<%s>\n<%s>", letters + i, letters + i + 1); /* one call */
 	}
 }
 
@@ -308,7 +312,7 @@ TEST(text, printk_stamps_and_ends_lines)
 	capture_free();
 }
 
-/* ---- Symbols -------------------------------------------------------------------------------------------- */
+/* ---- Symbols ----------------------------------------------------------------------------- */
 
 static __noinline void backtrace_from_here(void)
 {

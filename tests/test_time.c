@@ -54,7 +54,10 @@ static void relay_time(void *arg)
 	u64 end = time_ns() + TEST_EFFORT;
 
 	while (READ_ONCE(relay.turn) < RELAY_TURNS && time_ns() < end) {
-		/* Orders the turn before reading last. Pairs with the release below on the other CPU. */
+		/*
+		 * Orders the turn before reading last. Pairs with the release below on the other
+		 * CPU.
+		 */
 		if (smp_load_acquire(&relay.turn) % 2 != me) {
 			cpu_relax();
 			continue;
@@ -87,7 +90,7 @@ TEST(time, in_step_between_cpus)
 	}
 }
 
-/* ---- Timers --------------------------------------------------------------------------------------- */
+/* ---- Timers ------------------------------------------------------------------------------ */
 
 struct timed {
 	struct timer timer;
@@ -193,7 +196,7 @@ TEST(time, timers_run_in_order)
 	}
 }
 
-/* ---- The tick ----------------------------------------------------------------------------------------- */
+/* ---- The tick ---------------------------------------------------------------------------- */
 
 TEST(time, busy_cpu_ticks)
 {

@@ -10,7 +10,7 @@
 #include <rules.h>
 #include <tlb.h>
 
-/* ---- Held up, or not ------------------------------------------------------------------------------ */
+/* ---- Held up, or not --------------------------------------------------------------------- */
 
 /* A flush by IPI is not over before the target, which runs the mm, has had its interrupts on. */
 TEST(tlb, maskable_transport_waits_for_irqs)
@@ -92,7 +92,7 @@ TEST(tlb, unmaskable_transport_does_not_wait)
 		test_mm_leave(mm);
 }
 
-/* ---- What was stale is gone, here and on another CPU ------------------------------------------------ */
+/* ---- What was stale is gone, here and on another CPU ------------------------------------- */
 
 enum scope { RANGE, RANGE_WITH_TABLES, WHOLE_MM };
 
@@ -204,7 +204,7 @@ TEST(tlb, munmap_reaches_other_cpus)
 		test_mm_leave(mm);
 }
 
-/* ---- Counters ------------------------------------------------------------------------------------------ */
+/* ---- Counters ---------------------------------------------------------------------------- */
 
 TEST(tlb, large_ranges_become_whole_flushes)
 {
@@ -284,7 +284,7 @@ TEST(tlb, unmaskable_flushes_are_counted)
 		test_mm_leave(mm);
 }
 
-/* ---- T1 ---------------------------------------------------------------------------------------------------- */
+/* ---- T1 ---------------------------------------------------------------------------------- */
 
 TEST(rule, T1_cpus_in_an_mm_are_in_its_mask)
 {
@@ -306,8 +306,8 @@ TEST(rule, T1_cpus_in_an_mm_are_in_its_mask)
 }
 
 /*
- * T1 as a race: one CPU keeps entering the mm and reading, the other keeps replacing the page. What the
- * reader sees after an unmapping was done may never be the page from before it.
+ * T1 as a race: one CPU keeps entering the mm and reading, the other keeps replacing the page. What
+ * the reader sees after an unmapping was done may never be the page from before it.
  */
 static struct {
 	struct mm *mm;
@@ -351,7 +351,9 @@ TEST(tlb, entering_races_with_unmapping)
 	for (u64 i = 1; t && time_ns() < end; i++) {
 		EXPECT_EQ(mm_madvise_dontneed(enter.mm, enter.va, PAGE_SIZE), 0);
 		EXPECT_EQ(test_poke(enter.va, i), 0);
-		/* From here on nobody may see less than i, or nothing. Pairs with enter_and_read(). */
+		/*
+		 * From here on nobody may see less than i, or nothing. Pairs with enter_and_read().
+		 */
 		smp_store_release(&enter.value, i);
 	}
 	EXPECT(WAIT_UNTIL(READ_ONCE(enter.reads) > 0));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * User memory: copies that fault pages in, and bad pointers of every kind, which are -EFAULT and never a
- * crash.
+ * User memory: copies that fault pages in, and bad pointers of every kind, which are -EFAULT and
+ * never a crash.
  */
 #include "testlib.h"
 
@@ -77,14 +77,15 @@ TEST(uaccess, every_alignment_and_size)
 			back[n] = 0x77;
 			ok = EXPECT_EQ(copy_to_user((void *)at, pattern + off, n), 0) &&
 			     EXPECT_EQ(get(at, n), 0) &&
-			     EXPECT_EQ(memcmp(back, pattern + off, n), 0) && EXPECT_EQ(back[n], 0x77);
+			     EXPECT_EQ(memcmp(back, pattern + off, n), 0) &&
+			     EXPECT_EQ(back[n], 0x77);
 		}
 	}
 	if (mm)
 		test_mm_leave(mm);
 }
 
-/* ---- Bad pointers ------------------------------------------------------------------------------- */
+/* ---- Bad pointers ------------------------------------------------------------------------ */
 
 static void expect_bad(vaddr_t at, size_t n)
 {
@@ -225,7 +226,7 @@ TEST(uaccess, no_mm_no_user_memory)
 	EXPECT_EQ(copy_from_user(back, NULL, 1), -EFAULT);
 }
 
-/* ---- Single words ------------------------------------------------------------------------------------ */
+/* ---- Single words ------------------------------------------------------------------------ */
 
 TEST(uaccess, words)
 {
@@ -284,7 +285,10 @@ TEST(uaccess, nothing_is_faulted_in_with_irqs_off)
 		test_mm_leave(mm);
 }
 
-/* Demand-zero faults from several CPUs on the same and on neighbouring pages: one page each, no loss. */
+/*
+ * Demand-zero faults from several CPUs on the same and on neighbouring pages: one page each, no
+ * loss.
+ */
 #define FAULT_PAGES 64
 static struct {
 	struct mm *mm;

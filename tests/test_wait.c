@@ -193,7 +193,7 @@ TEST(wait, no_wakeup_is_lost)
 	EXPECT(baton >= 4);
 }
 
-/* ---- Completions ------------------------------------------------------------------------------ */
+/* ---- Completions ------------------------------------------------------------------------- */
 
 TEST(wait, completion_counts)
 {
@@ -265,7 +265,10 @@ static __noinline bool ask_once(u64 i)
 	wait_for_completion(&r.done);
 	bool ok = r.canary == i;
 
-	/* What complete() might still write to after this return would land in the next caller's frame. */
+	/*
+	 * What complete() might still write to after this return would land in the next caller's
+	 * frame.
+	 */
 	memset(&r, 0xff, sizeof(r));
 	barrier();
 	return ok;

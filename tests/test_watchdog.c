@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The watchdog's three reports, each made to happen with a short limit and read back with the backtrace
- * of the CPU in question.
+ * The watchdog's three reports, each made to happen with a short limit and read back with the
+ * backtrace of the CPU in question.
  */
 #include "testlib.h"
 
@@ -35,8 +35,8 @@ static void say_if_missing(const char *said, const char *what)
 }
 
 /*
- * With an NMI the report shows the CPU where it is; without, where it turned interrupts off. Either way
- * it names the thread's function.
+ * With an NMI the report shows the CPU where it is; without, where it turned interrupts off. Either
+ * way it names the thread's function.
  */
 TEST(watchdog, reports_irqs_off)
 {
@@ -123,7 +123,10 @@ TEST(watchdog, reports_a_thread_that_never_yields)
 	expect_none();
 	EXPECT(seen);
 	say_if_missing(said, "does not yield");
-	/* Not keep_the_cpu(): of a function that was stopped at its first instruction, the caller is lost. */
+	/*
+	 * Not keep_the_cpu(): of a function that was stopped at its first instruction, the caller
+	 * is lost.
+	 */
 	say_if_missing(said, "reports_a_thread_that_never_yields");
 	if (captured)
 		capture_free();
@@ -159,7 +162,10 @@ TEST(watchdog, reports_a_stalled_grace_period)
 		capture_free();
 }
 
-/* A CPU that only sleeps is not taken for a stuck one, nor a thread that works and can be preempted. */
+/*
+ * A CPU that only sleeps is not taken for a stuck one, nor a thread that works and can be
+ * preempted.
+ */
 TEST(watchdog, quiet_about_idle_and_busy_cpus)
 {
 	unsigned int before = watchdog_irqs_off + watchdog_no_yield + watchdog_rcu_stall;

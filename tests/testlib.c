@@ -150,8 +150,10 @@ void hold_end(struct holder *h)
 int hold_read(struct holder *h, vaddr_t addr, u64 *value)
 {
 	h->addr = addr;
-	/* Orders addr before the request, and the acknowledgement before reading the answer. Pairs with
-	 * hold_loop(). */
+	/*
+	 * Orders addr before the request, and the acknowledgement before reading the answer. Pairs
+	 * with hold_loop().
+	 */
 	smp_store_release(&h->req, h->req + 1);
 	if (!SPIN_UNTIL(smp_load_acquire(&h->ack) == h->req)) {
 		test_fail(__FILE__, __LINE__, "CPU %u does not answer", h->cpu);
@@ -161,7 +163,7 @@ int hold_read(struct holder *h, vaddr_t addr, u64 *value)
 	return h->err;
 }
 
-/* ---- Address spaces ----------------------------------------------------------------------- */
+/* ---- Address spaces ---------------------------------------------------------------------- */
 
 struct mm *test_mm_enter(void)
 {
@@ -268,7 +270,10 @@ bool twin_init(struct twin *t, struct mm *mm)
 void twin_point(struct twin *t, pte_t pte)
 {
 	WRITE_ONCE(t->ptep->val, pte.val);
-	/* Orders the entry before whatever tells another CPU to use it; a local reader needs nothing. */
+	/*
+	 * Orders the entry before whatever tells another CPU to use it; a local reader needs
+	 * nothing.
+	 */
 	smp_mb();
 }
 
@@ -279,7 +284,7 @@ void twin_end(struct twin *t)
 	free_pages(t->page_b, 0);
 }
 
-/* ---- Memory -------------------------------------------------------------------------------- */
+/* ---- Memory ------------------------------------------------------------------------------ */
 
 static bool hog_take_order(struct hog *h, unsigned int order)
 {
@@ -320,7 +325,7 @@ void hog_release(struct hog *h)
 	}
 }
 
-/* ---- Console ------------------------------------------------------------------------------- */
+/* ---- Console ----------------------------------------------------------------------------- */
 
 #define CAPTURE_SIZE KiB(32)
 static struct {

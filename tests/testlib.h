@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the selftests share: waiting with a limit, threads on a chosen CPU, a CPU that is held with
- * interrupts or preemption off, a scratch address space, a user page whose entry can be swapped under
- * the TLB, a hog that takes all memory, and a console that records what is printed.
+ * interrupts or preemption off, a scratch address space, a user page whose entry can be swapped
+ * under the TLB, a hog that takes all memory, and a console that records what is printed.
  *
  * A virtual CPU may lose its host for tens of milliseconds at any point. So no test depends on
- * something being quick: what must happen is waited for with TEST_PATIENCE, and what must not happen
- * is watched for TEST_WATCH.
+ * something being quick: what must happen is waited for with TEST_PATIENCE, and what must not
+ * happen is watched for TEST_WATCH.
  */
 #ifndef GRACE_TESTLIB_H
 #define GRACE_TESTLIB_H
@@ -24,7 +24,10 @@
 #define TEST_PATIENCE (20 * NSEC_PER_SEC)
 #define TEST_WATCH (50 * NSEC_PER_MSEC)
 
-/* True as soon as cond holds; false after TEST_PATIENCE. The first sleeps, the second spins (any context). */
+/*
+ * True as soon as cond holds; false after TEST_PATIENCE. The first sleeps, the second spins (any
+ * context).
+ */
 #define WAIT_UNTIL(cond)                                                                           \
 	({                                                                                         \
 		u64 until_end = time_ns() + TEST_PATIENCE;                                         \
@@ -54,8 +57,8 @@
 	})
 
 /*
- * A loop of at most max rounds that ends after TEST_EFFORT too, though not before the second. Where CPUs
- * take turns: with more virtual CPUs than the host has, each turn may take milliseconds.
+ * A loop of at most max rounds that ends after TEST_EFFORT too, though not before the second. Where
+ * CPUs take turns: with more virtual CPUs than the host has, each turn may take milliseconds.
  */
 #define TEST_EFFORT (100 * NSEC_PER_MSEC)
 #define for_bounded_rounds(i, max)                                                                 \
@@ -66,12 +69,15 @@
 
 /* The n-th online CPU. Tests run on test_cpu(0) and use the others. */
 unsigned int test_cpu(unsigned int n);
-/* False, with the test skipped, if fewer than n are online. True: the caller is pinned to test_cpu(0). */
+/*
+ * False, with the test skipped, if fewer than n are online. True: the caller is pinned to
+ * test_cpu(0).
+ */
 bool test_needs_cpus(unsigned int n);
 /*
- * A thread to be joined; NULL, with the test failed, without memory. test_thread_new() leaves its start to
- * thread_wake(): making a thread may take a cross-call for its stack, which a CPU with interrupts off
- * would hold up.
+ * A thread to be joined; NULL, with the test failed, without memory. test_thread_new() leaves its
+ * start to thread_wake(): making a thread may take a cross-call for its stack, which a CPU with
+ * interrupts off would hold up.
  */
 struct thread *test_thread_new(cpumask_t allowed, void (*fn)(void *), void *arg);
 struct thread *test_thread(cpumask_t allowed, void (*fn)(void *), void *arg);
@@ -101,13 +107,15 @@ struct holder {
 	int err;
 };
 bool hold_start(struct holder *h, unsigned int cpu, enum hold_kind kind, struct mm *mm);
-/* The same, for ns only: for a caller that is going to wait for that very CPU with preemption off. */
+/*
+ * The same, for ns only: for a caller that is going to wait for that very CPU with preemption off.
+ */
 bool hold_start_for(struct holder *h, unsigned int cpu, enum hold_kind kind, struct mm *mm, u64 ns);
 void hold_end(struct holder *h);
 /* The word at addr as the held CPU sees it now, or -EFAULT. */
 int hold_read(struct holder *h, vaddr_t addr, u64 *value);
 
-/* ---- Address spaces ----------------------------------------------------------------------- */
+/* ---- Address spaces ---------------------------------------------------------------------- */
 
 /* A new mm, adopted by the caller; NULL with the test failed. test_mm_leave() ends both. */
 struct mm *test_mm_enter(void);
@@ -129,7 +137,9 @@ bool test_set_tlb_mode(bool unmaskable);
 /* Restores what it was, if it was set. */
 void test_restore_tlb_mode(void);
 
-/* A mapped user page whose entry can be made to point to page A or to page B behind the TLB's back. */
+/*
+ * A mapped user page whose entry can be made to point to page A or to page B behind the TLB's back.
+ */
 #define TWIN_A 0xa0a1a2a3a4a5a6a7ULL
 #define TWIN_B 0xb0b1b2b3b4b5b6b7ULL
 struct twin {
@@ -145,7 +155,7 @@ void twin_point(struct twin *t, pte_t pte);
 /* Points back to A, invalidates on every CPU, frees B. The mapping of A stays. */
 void twin_end(struct twin *t);
 
-/* ---- Memory and console -------------------------------------------------------------------- */
+/* ---- Memory and console ------------------------------------------------------------------ */
 
 /* Everything that GFP_NOWAIT gives, on every CPU's lists too. */
 struct hog {
@@ -155,7 +165,9 @@ struct hog {
 void hog_take(struct hog *h);
 void hog_release(struct hog *h);
 
-/* Records the console instead of printing. Nothing may fail or skip in between. False: no memory. */
+/*
+ * Records the console instead of printing. Nothing may fail or skip in between. False: no memory.
+ */
 bool capture_start(void);
 /* What was printed, until capture_free(). */
 const char *capture_stop(void);

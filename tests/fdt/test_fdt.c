@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 /*
- * Reading device trees, on ports that have them: a small tree built here, the same cut short at every
- * length and with bytes changed, and the machine's own.
+ * Reading device trees, on ports that have them: a small tree built here, the same cut short at
+ * every length and with bytes changed, and the machine's own.
  *
- * A tree comes from outside; whatever is wrong with it, reading ends, and nothing outside it is read.
+ * A tree comes from outside; whatever is wrong with it, reading ends, and nothing outside it is
+ * read.
  */
 #include "../testlib.h"
 
 #include <boot.h>
 #include <fdt.h>
 
-/* ---- A tree ------------------------------------------------------------------------------------ */
+/* ---- A tree ------------------------------------------------------------------------------ */
 
 #define HEADER 40
 #define RESERVED 32 /* one entry and the end */
@@ -133,8 +134,8 @@ static void build(void)
 	memcpy(blob + at, strings, strings_len);
 	at += strings_len;
 	blob_size = at;
-	const u32 header[] = { 0xd00dfeed, blob_size, HEADER + RESERVED, strings_off, HEADER, 17, 16,
-			       0, strings_len, struct_size };
+	const u32 header[] = { 0xd00dfeed, blob_size, HEADER + RESERVED, strings_off, HEADER,
+			       17, 16, 0, strings_len, struct_size };
 
 	for (u32 i = 0; i < ARRAY_SIZE(header); i++)
 		set_cell(4 * i, header[i]);
@@ -215,7 +216,7 @@ TEST(fdt, properties_are_read)
 	EXPECT_EQ(fdt_reserved(&f, 1, &addr, &size), -ENOENT);
 }
 
-/* ---- Bad ones ------------------------------------------------------------------------------------- */
+/* ---- Bad ones ---------------------------------------------------------------------------- */
 
 static void expect_refused(u32 offset, u32 value, const char *what)
 {
@@ -314,7 +315,7 @@ TEST(fdt, changed_bytes_do_no_harm)
 	EXPECT(opened > 0 && opened < 4000);
 }
 
-/* ---- The machine's own ------------------------------------------------------------------------------ */
+/* ---- The machine's own ------------------------------------------------------------------- */
 
 TEST(fdt, own_tree_agrees_with_boot)
 {
