@@ -8,6 +8,7 @@
  * Contexts: boot CPU, before other threads and CPUs.
  */
 #include <boot.h>
+#include <cmdline.h>
 #include <kmap.h>
 #include <layout.h>
 #include <page.h>
@@ -16,6 +17,14 @@
 #include <rules.h>
 #include <string.h>
 #include <tlb.h>
+
+static int parse_mem(const char *value)
+{
+	u64 size;
+
+	return parse_u64(value, &size); /* boot_limit_memory() has used it by then */
+}
+CMDLINE_OPTION(mem, "mem", "mem=SIZE  use no more memory than that (K, M or G may follow)", parse_mem);
 
 static void remove_range(struct mem_range *r, unsigned int *nr, unsigned int i)
 {
@@ -81,6 +90,26 @@ static void reserve_by_growing(phys_t start, phys_t end)
 	merge_behind(r, &boot.nr_reserved, i);
 	printk("memory: more than %u reserved ranges: %#llx-%#llx reserved as one", BOOT_MAX_RANGES,
 	       (unsigned long long)r[i].start, (unsigned long long)r[i].end);
+}
+
+void boot_limit_memory(void)
+{
+	char value[24];
+	u64 left;
+
+	if (!cmdline_peek("mem", value, sizeof(value)) || parse_u64(value, &left) != 0)
+		return;
+	for (unsigned int i = 0; i < boot.nr_mem;) {
+		struct mem_range *r = &boot.mem[i];
+		u64 size = min(r->end - r->start, ALIGN_DOWN(left, PAGE_SIZE));
+
+		left -= size;
+		r->end = r->start + size;
+		if (size == 0)
+			remove_range(boot.mem, &boot.nr_mem, i);
+		else
+			i++;
+	}
 }
 
 void boot_reserve(phys_t start, phys_t end)

@@ -105,6 +105,20 @@ void cmdline_parse(void)
 	}
 }
 
+bool cmdline_peek(const char *name, char *value, size_t size)
+{
+	static char line[BOOT_CMDLINE_MAX];
+	size_t n = strlen(name);
+	char *rest = line, *word;
+	bool open, found = false;
+
+	strlcpy(line, boot.cmdline, sizeof(line));
+	while ((word = word_next(&rest, &open)) != NULL)
+		if (strncmp(word, name, n) == 0 && word[n] == '=')
+			found = strlcpy(value, word + n + 1, size) < size; /* the last one counts */
+	return found;
+}
+
 void cmdline_print_help(void)
 {
 	for (const struct cmdline_option *o = cmdline_options_start; o < cmdline_options_end; o++)

@@ -10,38 +10,7 @@ import qemu
 PLACES = {"arm64": (0x44000000, 0x47000000), "riscv64": (0x84000000, 0x87000000)}
 
 
-ROOM = 128 << 10  # bytes beside the image that a machine with too little memory has
-
-
-def reserve(tree, ranges):
-    """The tree with (start, end) ranges more in its memory reservation block."""
-    header = list(struct.unpack_from(">10I", tree))
-    total, struct_at, strings_at, rsvmap_at = header[1:5]
-    entries = b"".join(struct.pack(">2Q", start, end - start) for start, end in ranges)
-    header[1] = total + len(entries)
-    header[2:4] = struct_at + len(entries), strings_at + len(entries)
-    return struct.pack(">10I", *header) + tree[40:rsvmap_at] + entries + tree[rsvmap_at:total]
-
-
-def image_size(w):
-    """Bytes of the image in memory, from its symbols."""
-    found = {}
-    with open(f"{qemu.output_dir(w)}/grace.nm", encoding="ascii") as symbols:
-        for line in symbols:
-            address, _, name = line.split()[-3:]
-            found[name] = int(address, 16)
-    return found["image_end"] - found["image_start"]
-
-
-def leave_little(tree, w):
-    """A tree that keeps all memory for itself but the image and ROOM behind it."""
-    image_at, tree_at = PLACES[w["arch"]]
-    ram, room = image_at - (64 << 20), image_at + image_size(w)
-    room = (room + ROOM) & ~0xFFFF
-    return reserve(tree, ((ram, image_at), (room, tree_at), (tree_at, ram + (256 << 20))))
-
-
-def spoil(tree, how, w=None):
+def spoil(tree, how):
     """A device tree with a fault that its reader must notice."""
     total, struct_at = struct.unpack_from(">II", tree, 4)
     struct_size, = struct.unpack_from(">I", tree, 36)
@@ -52,8 +21,6 @@ def spoil(tree, how, w=None):
         return tree[:middle]
     if how == "size":
         return tree[:4] + struct.pack(">I", middle) + tree[8:total]
-    if how == "little":
-        return leave_little(tree, w)
     raise ValueError(how)
 
 
@@ -76,6 +43,6 @@ def prepare(w, how):
     subprocess.run(dump, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                    stderr=subprocess.DEVNULL, timeout=60, check=True)
     with open(good, "rb") as tree:
-        spoilt = spoil(tree.read(), how, w)
+        spoilt = spoil(tree.read(), how)
     with open(bad, "wb") as tree:
         tree.write(spoilt)

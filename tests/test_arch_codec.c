@@ -52,7 +52,8 @@ static void check_leaf(phys_t pa, u64 attr, unsigned int level)
 {
 	pte_t pte = arch_pte_leaf(pa, attr, level);
 	bool ok = EXPECT(!pte_none(pte)) && EXPECT(pte_present(pte)) &&
-		  EXPECT(pte_leaf(pte, level)) && EXPECT_EQ(pte_pa(pte), pa) && EXPECT_EQ(pte_attr(pte), attr) &&
+		  EXPECT(pte_leaf(pte, level)) && EXPECT_EQ(pte_pa(pte), pa) &&
+		  EXPECT_EQ(pte_attr(pte), attr) &&
 		  EXPECT_EQ(pte_write(pte), (attr & PA_WRITE) != 0);
 
 	if (!ok)

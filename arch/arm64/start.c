@@ -126,21 +126,11 @@ static int parse_va_bits(const char *value)
 CMDLINE_OPTION(va_bits, "va_bits", "va_bits=39|48  size of the user half (default 48)",
 	       parse_va_bits);
 
-static unsigned int wanted_va_bits(const char *s)
+static unsigned int wanted_va_bits(void)
 {
-	unsigned int bits = 48;
-	bool quoted = false, start = true;
+	char value[4];
 
-	for (; *s; s++) {
-		if (start && !quoted && strncmp(s, "va_bits=", 8) == 0) {
-			bool end = s[8] && s[9] && (s[10] == ' ' || s[10] == 0);
-
-			bits = end && strncmp(s + 8, "39", 2) == 0 ? 39 : 48;
-		}
-		quoted ^= *s == '"';
-		start = *s == ' ';
-	}
-	return bits;
+	return cmdline_peek("va_bits", value, sizeof(value)) && strcmp(value, "39") == 0 ? 39 : 48;
 }
 
 static void start_console(void)
@@ -199,8 +189,9 @@ void arch_start(phys_t fdt_pa, phys_t image, u64 entry_level)
 	fill_start(image);
 	open_fdt(&fdt, fdt_pa);
 	fdt_fill_boot(&fdt);
+	boot_limit_memory();
 	map_more_memory();
-	mmu_init(wanted_va_bits(boot.cmdline));
+	mmu_init(wanted_va_bits());
 	start_console();
 	features_add("el%u", (unsigned int)entry_level);
 	psci_init(&fdt);

@@ -65,24 +65,16 @@ static u64 mode_of(u64 bits)
 }
 
 /*
- * The value of sv= on the command line, which has to be known before there are tables that depend
- * on it, and so before cmdline_parse(). 0 if it is not there; what is wrong with it is said later.
+ * The mode that sv= asks for, which has to be known before there are tables that depend on it. 0 if
+ * it is not there; what is wrong with it is said later.
  */
-static u64 peek_mode(const char *s)
+static u64 peek_mode(void)
 {
-	char quote = 0, last = ' ';
+	char value[4];
+	u64 bits;
 
-	for (; *s; last = *s++) {
-		if (quote)
-			quote = *s == quote ? 0 : quote;
-		else if (*s == '"' || *s == '\'')
-			quote = *s;
-		else if (last == ' ' && strncmp(s, "sv=", 3) == 0)
-			return s[3] && s[4] && (s[5] == ' ' || !s[5])
-				   ? mode_of((u64)(s[3] - '0') * 10 + (u64)(s[4] - '0'))
-				   : 0;
-	}
-	return 0;
+	return cmdline_peek("sv", value, sizeof(value)) && parse_u64(value, &bits) == 0 ? mode_of(bits)
+											: 0;
 }
 
 static int parse_sv(const char *value)
@@ -130,7 +122,7 @@ static unsigned int probe_tag_bits(void)
 void mmu_init(void)
 {
 	const pte_t *roots[] = { boot_l2, boot_l3, boot_l4 };
-	u64 wanted = peek_mode(boot.cmdline);
+	u64 wanted = peek_mode();
 	unsigned int bits;
 
 	satp_mode = csr_read(satp) >> SATP_MODE_SHIFT;

@@ -109,6 +109,7 @@ void arch_start(u64 hart, phys_t fdt, phys_t base)
 		boot_fail("image at %#llx: above what Grace maps", (unsigned long long)base);
 	open_tree(&f, fdt);
 	fdt_fill_boot(&f);
+	boot_limit_memory();
 	cpu_fill_boot(&f, hart, intc);
 	mmu_init();
 	power_init(&f);

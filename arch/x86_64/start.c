@@ -107,6 +107,7 @@ void arch_start(phys_t start_info)
 	features_detect();
 	start_console();
 	firmware_read(start_info);
+	boot_limit_memory();
 	acpi_read(boot.rsdp);
 	if (acpi.nr_ioapics == 0) /* nothing would route the interrupt: the console polls */
 		com_ops.enable_rx_irq = NULL;
