@@ -60,7 +60,7 @@ BAD = (
     Config("bad-value", options="tlb=7", expect='option tlb: the value "7" is not accepted'),
     Config("bad-number", options="watchdog=12x",
            expect='option watchdog: the value "12x" is not accepted'),
-    Config("little-memory", options="mem=512K", expect="too little memory"),
+    Config("little-memory", options="mem=256K", expect="too little memory"),
     Config("no-nx", ports=("x86_64",), cpu="qemu64,-nx", expect="NX"),
     Config("tree-magic", ports=DEVICE_TREE, tree="magic", expect="magic"),
     Config("tree-cut", ports=DEVICE_TREE, tree="cut", expect="broken structure block"),
