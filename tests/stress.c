@@ -35,11 +35,14 @@
 #define MAX_WINDOWS 32
 #define MAX_THREADS 160
 #define MAX_REPORTS 5
+#define STRETCH_NS (200 * NSEC_PER_USEC) /* at most, of a window of the walk */
+#define EXTENSION 4 /* times its length: for so long a run goes on that has met too little yet */
 #define GUP_PAGES 16
 
 static struct {
 	struct mm *mm;
 	unsigned int windows;
+	unsigned int stretch; /* loops of cpu_relax() */
 	u64 seed;
 	bool stop;
 	unsigned int failures; /* atomic */
@@ -146,8 +149,20 @@ static void stretch_windows(struct worker *w)
 {
 	u64 r = rand_next(&w->rng);
 
-	WRITE_ONCE(gup_delay_ref, r % 8 == 0 ? (r >> 8) % 1024 : 0);
-	WRITE_ONCE(gup_delay_table, r % 8 == 1 ? (r >> 8) % 1024 : 0);
+	WRITE_ONCE(gup_delay_ref, r % 8 == 0 ? (r >> 8) % st.stretch : 0);
+	WRITE_ONCE(gup_delay_table, r % 8 == 1 ? (r >> 8) % st.stretch : 0);
+}
+
+/* How many loops of cpu_relax() take STRETCH_NS: one may be a cycle or a microsecond. */
+static unsigned int measure_stretch(void)
+{
+	u64 start = time_ns();
+
+	for (unsigned int i = 0; i < 1000; i++)
+		cpu_relax();
+	u64 loops = 1000 * STRETCH_NS / max(time_ns() - start, (u64)1);
+
+	return (unsigned int)min(max(loops, (u64)16), (u64)1 << 20);
 }
 
 static void walker(void *arg)
@@ -498,7 +513,13 @@ static void run_threads(u64 seconds, const struct snapshot *before)
 	struct snapshot now;
 
 	start_threads();
-	for (u64 s = 0; s < seconds && !READ_ONCE(st.failures); s++) {
+	for (u64 s = 0; s < EXTENSION * seconds && !READ_ONCE(st.failures); s++) {
+		if (s >= seconds && !not_exercised(before, &now))
+			break;
+		if (s == seconds)
+			print_line("stress: going on for %llu s at most: %s",
+				   (unsigned long long)((EXTENSION - 1) * seconds),
+				   not_exercised(before, &now));
 		thread_sleep(NSEC_PER_SEC);
 		snapshot(&now);
 		print_progress(before, &now);
@@ -539,6 +560,7 @@ static int stress(u64 seconds, u64 seed)
 
 	memset(&st, 0, sizeof(st));
 	st.seed = seed ? seed : time_ns() | 1;
+	st.stretch = measure_stretch();
 	settle();
 	snapshot(&before);
 	pt_reset_peaks();
