@@ -50,7 +50,9 @@ extern struct boot_info boot;
 /* Adds a range; drops empty ones; merges and keeps mem sorted. Says so when the table is full. */
 void boot_add_mem(phys_t start, phys_t end);
 void boot_reserve(phys_t start, phys_t end);
-/* Cuts mem down to what mem= on the command line allows, from below. Before the first boot_alloc(). */
+/*
+ * Cuts mem down to what mem= on the command line allows, from below. Before the first boot_alloc().
+ */
 void boot_limit_memory(void);
 /* Copies at most max bytes of a command line; appends to what is there, with a space between. */
 void boot_set_cmdline(const char *s, size_t max);

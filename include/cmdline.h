@@ -30,9 +30,9 @@ void cmdline_parse(void);
  */
 char *word_next(char **s, bool *open);
 /*
- * Looks up an option's value before cmdline_parse(), for what has to be known that early; the option
- * is parsed, and a bad value refused, later as all others. False if it is not there, or longer than
- * size - 1. Boot CPU, from arch_start() on.
+ * Looks up an option's value before cmdline_parse(), for what has to be known that early; the
+ * option is parsed, and a bad value refused, later as all others. False if it is not there, or
+ * longer than size - 1. Boot CPU, from arch_start() on.
  */
 bool cmdline_peek(const char *name, char *value, size_t size);
 /* Prints every option with its help. */

@@ -33,10 +33,12 @@ void unpin_user_page(struct page *page);
 extern unsigned int gup_delay_table; /* between loading an upper entry and following it */
 extern unsigned int gup_delay_ref;   /* between loading the leaf and taking the reference */
 /*
- * While set, each walk waits in that last window; gup_held: the CPUs that do so now. Debug builds.
+ * Where each walk waits, for as long as a test wants to have it there: in one of those windows, the
+ * first for the entry of level 1. gup_held: the CPUs that do so now. Debug builds.
  */
-extern bool gup_hold;
-extern cpumask_t gup_held;
+enum gup_window { GUP_HOLD_NONE, GUP_HOLD_TABLE, GUP_HOLD_REF, NR_GUP_WINDOWS };
+extern enum gup_window gup_hold;
+extern cpumask_t gup_held[NR_GUP_WINDOWS];
 
 /* True if some CPU is inside gup_fast()'s walk of mm now. A hint, for statistics. Debug builds. */
 bool gup_walker_inside(const struct mm *mm);

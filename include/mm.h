@@ -99,8 +99,9 @@ int mm_madvise_dontneed(struct mm *mm, vaddr_t addr, u64 length);
 int mm_fault_locked(struct mm *mm, vaddr_t addr, bool write, bool exec);
 
 /*
- * Finds the entry for addr: at level 0, or where a leaf or nothing stands above it. *level is set.
- * mmap_lock held, or an RCU-sched reader of a live mm.
+ * Finds the entry for addr: at level 0, or where a leaf or nothing stands above it; *level says
+ * which. addr is in a VMA and mmap_lock held; or mmap_lock held for writing; or the caller is an
+ * RCU-sched reader of a live mm.
  */
 pte_t *pt_walk(struct mm *mm, vaddr_t addr, unsigned int *level);
 /*

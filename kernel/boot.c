@@ -24,7 +24,8 @@ static int parse_mem(const char *value)
 
 	return parse_u64(value, &size); /* boot_limit_memory() has used it by then */
 }
-CMDLINE_OPTION(mem, "mem", "mem=SIZE  use no more memory than that (K, M or G may follow)", parse_mem);
+CMDLINE_OPTION(mem, "mem", "mem=SIZE  use no more memory than that (K, M or G may follow)",
+	       parse_mem);
 
 static void remove_range(struct mem_range *r, unsigned int *nr, unsigned int i)
 {

@@ -179,6 +179,11 @@ static void gp_advance(void)
 /* Asks for grace periods up to one that begins after now; returns its number. */
 static u64 gp_request(void)
 {
+	u64 asked = rcu_seq_snap();
+
+	/* They are coming already: where many CPUs ask at once, only the first needs the lock. */
+	if (READ_ONCE(gp.wanted) >= asked)
+		return asked;
 	/* gp.lock orders the caller's unhooking before the load of seq. */
 	bool on = spin_lock_irqsave(&gp.lock);
 	u64 snap = seq_snap(gp.seq);

@@ -37,8 +37,8 @@
 #define GUP_CHUNK 64 /* pages walked with interrupts off at a time: bounds how long IPIs wait */
 
 unsigned int gup_delay_table, gup_delay_ref;
-bool gup_hold;
-cpumask_t gup_held;
+enum gup_window gup_hold;
+cpumask_t gup_held[NR_GUP_WINDOWS];
 static DEFINE_PER_CPU(struct gup_stats, gup_stats);
 
 /* Where this CPU's walker is (debug): a mm while inside. Read by others as a hint only. */
@@ -60,17 +60,17 @@ static void stretch(unsigned int loops)
 		cpu_relax();
 }
 
-/* Waits for as long as a test wants to have a walker here. */
-static void hold(void)
+/* Waits in the window for as long as a test wants to have a walker there. */
+static void hold(enum gup_window window)
 {
-	if (!debug_build || likely(!READ_ONCE(gup_hold)))
+	if (!debug_build || likely(READ_ONCE(gup_hold) != window))
 		return;
 	cpumask_t me = cpumask_of(smp_processor_id());
 
-	fetch_or(&gup_held, me);
-	while (READ_ONCE(gup_hold))
+	fetch_or(&gup_held[window], me);
+	while (READ_ONCE(gup_hold) == window)
 		cpu_relax();
-	fetch_and(&gup_held, ~me);
+	fetch_and(&gup_held[window], ~me);
 }
 
 /* What the entry allows; table and special entries, PROT_NONE and kernel pages are refused [U6]. */
@@ -107,7 +107,7 @@ static bool gup_one(const pte_t *ptep, pte_t pte, const struct above *above, vad
 	struct page *page = phys_to_page(pa);
 
 	stretch(READ_ONCE(gup_delay_ref));
-	hold();
+	hold(GUP_HOLD_REF);
 	/*
 	 * WHY SAFE: descriptors are never freed [F3]; try_get_page() looks at count and head
 	 * together.
@@ -163,6 +163,8 @@ static const pte_t *descend(struct mm *mm, vaddr_t va, struct above *above, pte_
 		above->ptep = ptep;
 		above->pte = *pte;
 		stretch(READ_ONCE(gup_delay_table));
+		if (l == 1)
+			hold(GUP_HOLD_TABLE);
 		/*
 		 * WHY SAFE: (1) interrupts are off, so a grace period that begins after the table
 		 * is unhooked does not end before we leave [U1, F1, R2]; (2) the entry was loaded
@@ -262,7 +264,11 @@ unsigned int gup_fast(vaddr_t start, unsigned int nr, u32 flags, struct page **p
 
 /* ---- The slow path ------------------------------------------------------------------------- */
 
-/* A reference to the page mapped at va, if it is there and allowed. mmap_lock held. */
+/*
+ * A reference to the page mapped at va, if it is there and allowed. mmap_lock held, and va in a
+ * VMA: without one, the second half of a munmap, which holds mmap_lock for reading too, may be
+ * freeing the very table that this would look into.
+ */
 static bool get_mapped(struct mm *mm, vaddr_t va, u32 flags, struct page **out)
 {
 	unsigned int level;
@@ -286,6 +292,10 @@ static bool get_mapped(struct mm *mm, vaddr_t va, u32 flags, struct page **out)
 
 static int get_one_slow(struct mm *mm, vaddr_t va, u32 flags, struct page **out)
 {
+	struct vma *v = vma_find(mm, va);
+
+	if (!v || va < v->start)
+		return -EFAULT;
 	while (!get_mapped(mm, va, flags, out)) {
 		int err = mm_fault_locked(mm, va, flags & FOLL_WRITE, false);
 

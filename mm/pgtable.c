@@ -42,12 +42,17 @@ pte_t *pt_walk(struct mm *mm, vaddr_t addr, unsigned int *level)
 		if (!pte_present(pte) || pte_leaf(pte, l))
 			break;
 		/*
-		 * WHY SAFE: the caller holds mmap_lock, under which tables of mapped ranges stay,
-		 * or is a reader that a grace period waits for before the table is freed [F1].
+		 * WHY SAFE: the caller holds mmap_lock and addr is in a VMA, so the table serves
+		 * somebody and munmap leaves it; or it is a reader that a grace period waits for
+		 * before the table is freed [F1].
 		 */
 		l--;
 		ptep = pte_table(pte) + pt_index(addr, l);
 	}
+	/*
+	 * Reports a caller without the right to be here before it takes the lock of a freed table.
+	 */
+	BUG_ON(debug_build && ptep_ptdesc(ptep)->page.type != PAGE_TABLE);
 	*level = l;
 	return ptep;
 }

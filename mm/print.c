@@ -2,8 +2,9 @@
 /*
  * Address spaces for human eyes: the console's mm and pt commands.
  *
- * Locks: mmap_lock for reading while an mm is printed, so that its tables stay. Lines are printed
- * as the walk goes; the walk is of the live tree, entry by entry, and may sleep between lines.
+ * Locks: mmap_lock while an mm is printed, for writing where its tables have to stay. Lines are
+ * printed as the walk goes; the walk is of the live tree, entry by entry, and may sleep between
+ * lines.
  */
 #include <mm.h>
 #include <pgtable.h>
@@ -121,8 +122,7 @@ static void print_table(pte_t *table, unsigned int level, vaddr_t va, vaddr_t en
 				   pt_level_name(level), pt_level_name(level - 1),
 				   (unsigned long long)pte_pa(pte));
 			/*
-			 * WHY SAFE: mmap_lock is held, and tables of mapped ranges go under it
-			 * alone.
+			 * WHY SAFE: mmap_lock is held for writing, and tables go under it alone.
 			 */
 			print_table(pte_table(pte), level - 1, va, next, r);
 		}
@@ -134,11 +134,12 @@ void mm_print_tables(struct mm *mm, vaddr_t from, vaddr_t to)
 {
 	struct run r = { 0 };
 
-	down_read(&mm->mmap_lock);
+	/* For writing: the second half of a munmap frees tables while it holds it for reading. */
+	down_write(&mm->mmap_lock);
 	print_line("mm %u: %s table at %#llx, %lld tables in all", mm->id,
 		   pt_level_name(pt_top_level()), (unsigned long long)mm->root_pa,
 		   (long long)atomic64_read(&mm->nr_tables));
 	print_table(mm->root, pt_top_level(), from, min(to, user_end()), &r);
 	run_print(&r);
-	up_read(&mm->mmap_lock);
+	up_write(&mm->mmap_lock);
 }

@@ -41,6 +41,7 @@ class Config:
 CONFIGS = (
     Config("unmaskable", options="tlb=unmaskable", stress=5, main=True),
     Config("ipi", options="tlb=ipi", stress=5, main=True),
+    Config("gather", options="tlb=ipi table_free=gather", tests="gather.*", stress=8),
     Config("1cpu-32M", cpus=1, mem="32M"),
     Config("2cpus", cpus=2, stress=3),
     Config("8cpus", cpus=8, stress=5),

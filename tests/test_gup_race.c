@@ -29,22 +29,34 @@ static void walk_once(void *unused)
 	WRITE_ONCE(walk.done, true);
 }
 
-/* Starts a walk on CPU 1 and returns when it waits in the window. */
-static bool walk_begin(struct mm *mm, vaddr_t va)
+/* The walk goes on to the window and waits there; true when it does. */
+static bool walk_to(enum gup_window window)
+{
+	WRITE_ONCE(gup_hold, window);
+	return EXPECT(WAIT_UNTIL(cpumask_has(READ_ONCE(gup_held[window]), test_cpu(1))));
+}
+
+/* Starts a walk on CPU 1, which goes to the window. */
+static bool walk_begin_in(enum gup_window window, struct mm *mm, vaddr_t va)
 {
 	walk = (struct walk){ .mm = mm, .va = va };
 	walk.thread = test_thread_new(cpumask_of(test_cpu(1)), walk_once, NULL);
 	if (!walk.thread)
 		return false;
-	WRITE_ONCE(gup_hold, true);
+	WRITE_ONCE(gup_hold, window);
 	thread_wake(walk.thread);
-	return EXPECT(WAIT_UNTIL(cpumask_has(READ_ONCE(gup_held), test_cpu(1))));
+	return walk_to(window);
+}
+
+static bool walk_begin(struct mm *mm, vaddr_t va)
+{
+	return walk_begin_in(GUP_HOLD_REF, mm, va);
 }
 
 /* Lets it go on to its end; how many pages it got, all given back. */
 static unsigned int walk_end(void)
 {
-	WRITE_ONCE(gup_hold, false);
+	WRITE_ONCE(gup_hold, GUP_HOLD_NONE);
 	if (!walk.thread)
 		return 0;
 	thread_join(walk.thread);
@@ -75,6 +87,8 @@ TEST(gup, held_walk_gets_the_page)
 
 	if (!mm)
 		return;
+	walk_begin_in(GUP_HOLD_TABLE, mm, va);
+	EXPECT_EQ(walk_end(), 1);
 	walk_begin(mm, va);
 	EXPECT_EQ(walk_end(), 1);
 	test_mm_leave(mm);
@@ -126,6 +140,43 @@ TEST(rule, U4_changed_permission_is_refused)
 	EXPECT_EQ(walk_end(), 0);
 	WRITE_ONCE(ptep->val, old.val);
 	test_mm_leave(mm);
+}
+
+/*
+ * The entry above the leaf table names another table while the walker is between loading and
+ * following it, and the old one again when it has loaded the leaf. A walk that goes on from what it
+ * loaded sees nothing of this; one that loads the entry twice has another page's leaf in hand.
+ */
+TEST(rule, U2_entry_is_loaded_once)
+{
+	vaddr_t va;
+	struct mm *mm = begin(&va);
+	struct page *page = mm ? alloc_page(GFP_KERNEL | GFP_ZERO | GFP_TYPE(PAGE_ANON)) : NULL;
+	struct ptdesc *other = page ? ptdesc_alloc(mm, 0, GFP_KERNEL) : NULL;
+
+	if (other) {
+		pte_t *upper = test_ptep(mm->root, va, 1), old = pte_read(upper);
+		pte_t leaf = pte_read(test_ptep(mm->root, va, 0));
+
+		ptdesc_table(other)[pt_index(va, 0)] =
+			arch_pte_leaf(page_to_phys(page), pte_attr(leaf), 0);
+		if (walk_begin_in(GUP_HOLD_TABLE, mm, va)) {
+			pte_t detour = arch_pte_table(page_to_phys(&other->page), true);
+
+			WRITE_ONCE(upper->val, detour.val);
+			smp_mb(); /* before the walk goes on */
+			walk_to(GUP_HOLD_REF);
+		}
+		WRITE_ONCE(upper->val, old.val);
+		smp_mb(); /* before the walk goes on and looks at the entry again */
+		EXPECT_EQ(walk_end(), 1);
+		EXPECT(walk.page == pte_page(leaf));
+		ptdesc_free_unpublished(other);
+	}
+	if (page)
+		put_page(page);
+	if (mm)
+		test_mm_leave(mm);
 }
 
 /* The last reference is dropped in the window. */

@@ -354,7 +354,7 @@ static void race_thread(void *arg)
 	struct page *held[RACE_HELD] = { NULL };
 	u64 state = 1 + (u64)atomic_inc_return(&race.seed);
 
-	for (unsigned int i = 0; i < RACE_ROUNDS; i++) {
+	for_bounded_rounds(i, RACE_ROUNDS) {
 		u64 r = rand_next(&state);
 		struct page **p = &held[r % RACE_HELD];
 		unsigned int order = (r >> 16) % 8 ? 0 : (r >> 24) % 4;

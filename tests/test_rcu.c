@@ -307,7 +307,7 @@ static void count_and_free(struct rcu_head *head)
 
 static void queue_some(void *unused)
 {
-	for (unsigned int i = 0; i < CALLBACKS; i++) {
+	for_bounded_rounds(i, CALLBACKS) {
 		struct rcu_head *head = kmalloc(sizeof(*head), GFP_KERNEL);
 
 		if (!head)

@@ -178,7 +178,7 @@ static void race_thread(void *arg)
 {
 	unsigned int me = smp_processor_id(); /* pinned */
 
-	for (unsigned int i = 0; i < ROUNDS; i++) {
+	for_bounded_rounds(i, ROUNDS) {
 		struct item *list = items_take(race.cache, 5 + (i * 7 + me) % 60);
 		unsigned int had = 0;
 

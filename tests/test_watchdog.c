@@ -163,25 +163,35 @@ TEST(watchdog, reports_a_stalled_grace_period)
 		capture_free();
 }
 
+static unsigned int all_reports(void)
+{
+	return READ_ONCE(watchdog_irqs_off) + READ_ONCE(watchdog_no_yield) +
+	       READ_ONCE(watchdog_rcu_stall);
+}
+
 /*
  * A CPU that only sleeps is not taken for a stuck one, nor a thread that works and can be
- * preempted.
+ * preempted. A host that did not run a CPU for the limit would make a report, and rightly: so it
+ * may take another try.
  */
 TEST(watchdog, quiet_about_idle_and_busy_cpus)
 {
-	unsigned int before = watchdog_irqs_off + watchdog_no_yield + watchdog_rcu_stall;
+	bool quiet = false;
 	struct holder h;
 
 	if (!test_needs_cpus(3) || !hold_start(&h, test_cpu(1), HOLD_NOTHING, NULL))
 		return;
-	watchdog_expected++;
-	old_limit = watchdog_ns;
-	WRITE_ONCE(watchdog_ns, 500 * NSEC_PER_MSEC);
-	u64 end = time_ns() + 800 * NSEC_PER_MSEC;
+	expect_reports();
+	WRITE_ONCE(watchdog_ns, 2 * LIMIT);
+	for (unsigned int i = 0; i < 5 && !quiet; i++) {
+		unsigned int before = all_reports();
+		u64 end = time_ns() + 3 * LIMIT;
 
-	while (time_ns() < end)
-		cpu_relax();
+		while (time_ns() < end)
+			cpu_relax();
+		quiet = all_reports() == before;
+	}
 	expect_none();
 	hold_end(&h);
-	EXPECT_EQ(watchdog_irqs_off + watchdog_no_yield + watchdog_rcu_stall, before);
+	EXPECT(quiet);
 }

@@ -73,8 +73,9 @@ static u64 peek_mode(void)
 	char value[4];
 	u64 bits;
 
-	return cmdline_peek("sv", value, sizeof(value)) && parse_u64(value, &bits) == 0 ? mode_of(bits)
-											: 0;
+	if (!cmdline_peek("sv", value, sizeof(value)) || parse_u64(value, &bits) != 0)
+		return 0;
+	return mode_of(bits);
 }
 
 static int parse_sv(const char *value)
