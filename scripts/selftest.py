@@ -26,6 +26,11 @@ not ok 3 b.three
 """
 
 
+class Tree(unittest.TestCase):
+    def test_keeps_its_own_style(self):
+        self.assertEqual(style.check_tree(os.path.dirname(HERE)), [])
+
+
 class Version(unittest.TestCase):
     def test_reads_what_tools_print(self):
         for text, numbers in (
