@@ -35,4 +35,10 @@ DECLARE_PER_CPU(unsigned int, cpu_number);
  */
 void percpu_init(void);
 
+/*
+ * Sums a per-CPU struct of u64 counters over all possible CPUs, field by field. The counters go on
+ * meanwhile: each is read once, and the sum is of no one moment. Any context.
+ */
+void percpu_sum(void *sum, const void *counters, size_t size);
+
 #endif

@@ -33,3 +33,17 @@ void percpu_init(void)
 		per_cpu(cpu_number, cpu) = cpu;
 	}
 }
+
+void percpu_sum(void *sum, const void *counters, size_t size)
+{
+	unsigned int cpu;
+	u64 *to = sum;
+
+	memset(sum, 0, size);
+	for_each_possible_cpu(cpu) {
+		const u64 *from = per_cpu_ptr(counters, cpu);
+
+		for (size_t i = 0; i < size / sizeof(u64); i++)
+			to[i] += READ_ONCE(from[i]);
+	}
+}

@@ -341,14 +341,5 @@ void unpin_user_page(struct page *page)
 
 void gup_get_stats(struct gup_stats *s)
 {
-	unsigned int cpu;
-
-	*s = (struct gup_stats){ 0 };
-	for_each_possible_cpu(cpu) {
-		const u64 *from = (const u64 *)per_cpu_ptr(&gup_stats, cpu);
-		u64 *to = (u64 *)s;
-
-		for (size_t i = 0; i < sizeof(*s) / sizeof(u64); i++)
-			to[i] += READ_ONCE(from[i]);
-	}
+	percpu_sum(s, &gup_stats, sizeof(*s));
 }

@@ -329,14 +329,5 @@ void tlb_finish_mmu(struct mmu_gather *tlb)
 
 void gather_get_stats(struct gather_stats *s)
 {
-	unsigned int cpu;
-
-	*s = (struct gather_stats){ 0 };
-	for_each_possible_cpu(cpu) {
-		const u64 *from = (const u64 *)per_cpu_ptr(&gather_stats, cpu);
-		u64 *to = (u64 *)s;
-
-		for (size_t i = 0; i < sizeof(*s) / sizeof(u64); i++)
-			to[i] += READ_ONCE(from[i]);
-	}
+	percpu_sum(s, &gather_stats, sizeof(*s));
 }

@@ -200,16 +200,7 @@ void tlb_flush_range(struct mm *mm, vaddr_t start, vaddr_t end, unsigned int lev
 
 void tlb_get_stats(struct tlb_stats *s)
 {
-	unsigned int cpu;
-
-	*s = (struct tlb_stats){ 0 };
-	for_each_possible_cpu(cpu) {
-		const u64 *from = (const u64 *)per_cpu_ptr(&tlb_stats, cpu);
-		u64 *to = (u64 *)s;
-
-		for (size_t i = 0; i < sizeof(*s) / sizeof(u64); i++)
-			to[i] += READ_ONCE(from[i]);
-	}
+	percpu_sum(s, &tlb_stats, sizeof(*s));
 	s->tag_rollovers = context_rollovers();
 }
 
