@@ -110,6 +110,36 @@ TEST(rule, G2_table_is_kept_until_flushed)
 		test_mm_leave(mm);
 }
 
+/* While an unmapper waits for another CPU's answer, a third can take the lock of the table. */
+TEST(rule, T4_table_lock_is_free_during_a_flush)
+{
+	struct holder h;
+	struct job j;
+
+	if (!test_needs_cpus(3))
+		return;
+	struct mm *mm = test_mm_enter();
+	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
+
+	if (va && test_set_tlb_mode(false) && job_make(&j, test_cpu(2), mm, va, true)) {
+		pte_t *ptep = test_ptep(mm->root, va, 0);
+		spinlock_t *ptl = &ptep_ptdesc(ptep)->page.ptl;
+		bool held = hold_start(&h, test_cpu(1), HOLD_IRQS, mm);
+
+		thread_wake(j.thread);
+		if (held) {
+			EXPECT(WAIT_UNTIL(pte_none(pte_read(ptep))));
+			EXPECT(WAIT_UNTIL(!spin_is_locked(ptl)));
+			EXPECT(NOT_WITHIN_WATCH(spin_is_locked(ptl) || READ_ONCE(j.done)));
+			hold_end(&h);
+		}
+		job_end(&j);
+	}
+	test_restore_tlb_mode();
+	if (mm)
+		test_mm_leave(mm);
+}
+
 TEST(rule, G3_walk_caches_go_with_tables)
 {
 	struct mm *mm = test_mm_enter();

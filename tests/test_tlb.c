@@ -305,6 +305,73 @@ TEST(rule, T1_cpus_in_an_mm_are_in_its_mask)
 	test_mm_leave(mm);
 }
 
+/* ---- T6 ---------------------------------------------------------------------------------- */
+
+static struct {
+	struct mm *mm[2];
+	u64 switches; /* begun */
+	bool stop;
+} hop;
+
+static void hop_between(void *unused)
+{
+	for (unsigned int i = 0; !READ_ONCE(hop.stop); i++) {
+		/* Full barrier: counted before the masks change. Pairs with in_neither(). */
+		fetch_add(&hop.switches, 1);
+		kthread_use_mm(hop.mm[i % 2]);
+		kthread_unuse_mm();
+	}
+}
+
+static bool in_mask(unsigned int i)
+{
+	bool in = cpumask_has(READ_ONCE(hop.mm[i]->cpu_mask), test_cpu(1));
+
+	smp_mb(); /* orders the looks at the masks and the count. Pairs with hop_between(). */
+	return in;
+}
+
+/* True if the CPU was in no mask. The third look is for a switch from 1 to 0 between the others. */
+static bool in_neither(void)
+{
+	u64 before = smp_load_acquire(&hop.switches);
+	bool in = in_mask(0) || in_mask(1) || in_mask(0);
+
+	return !in && READ_ONCE(hop.switches) == before;
+}
+
+/* A CPU that goes from one mm to the other is in the mask of one or of both, at every moment. */
+TEST(rule, T6_switching_cpu_is_in_a_mask)
+{
+	unsigned int bad = 0, looks = 0;
+
+	if (!test_needs_cpus(2))
+		return;
+	hop.mm[0] = mm_create();
+	hop.mm[1] = mm_create();
+	hop.switches = 0;
+	hop.stop = false;
+	if (EXPECT(hop.mm[0] && hop.mm[1])) {
+		struct thread *t = test_thread(cpumask_of(test_cpu(1)), hop_between, NULL);
+
+		if (t && EXPECT(WAIT_UNTIL(READ_ONCE(hop.switches) > 2)))
+			for_bounded_rounds(i, 100000) {
+				bad += in_neither();
+				looks++;
+			}
+		WRITE_ONCE(hop.stop, true);
+		if (t)
+			thread_join(t);
+		EXPECT_EQ(bad, 0);
+		EXPECT(looks > 0);
+	}
+	for (unsigned int i = 0; i < 2; i++)
+		if (hop.mm[i])
+			mmput(hop.mm[i]);
+}
+
+/* ---- T1 as a race ------------------------------------------------------------------------ */
+
 /*
  * T1 as a race: one CPU keeps entering the mm and reading, the other keeps replacing the page. What
  * the reader sees after an unmapping was done may never be the page from before it.
