@@ -29,7 +29,6 @@
  *   smp_mb()                              full barrier of the RMW
  *   reads watching of CPU 2               reads waiting
  */
-#include <cmdline.h>
 #include <irqflags.h>
 #include <mutex.h>
 #include <percpu.h>

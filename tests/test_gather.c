@@ -49,95 +49,104 @@ static void job_end(struct job *j)
 
 /* ---- G1 to G4 ---------------------------------------------------------------------------- */
 
+/* An unmapping of one page that is to stop in its flush: a CPU that lives in the mm is held. */
+struct stuck {
+	struct mm *mm;
+	vaddr_t va;
+	pte_t *ptep;
+	struct job job;
+	struct holder holder;
+	bool held;
+};
+
+/* Makes it all but the start: thread_wake(s->job.thread). True if it can be; stuck_end() always. */
+static bool stuck_make(struct stuck *s, bool dontneed)
+{
+	*s = (struct stuck){ .mm = NULL };
+	if (!test_needs_cpus(3))
+		return false;
+	s->mm = test_mm_enter();
+	s->va = s->mm ? test_map(s->mm, 1, MAP_POPULATE) : 0;
+	if (!s->va || !test_set_tlb_mode(false) ||
+	    !job_make(&s->job, test_cpu(2), s->mm, s->va, dontneed))
+		return false;
+	s->ptep = test_ptep(s->mm->root, s->va, 0);
+	s->held = hold_start(&s->holder, test_cpu(1), HOLD_IRQS, s->mm);
+	return true;
+}
+
+/* Lets the flush, and so the unmapping, come to its end. */
+static void stuck_release(struct stuck *s)
+{
+	if (s->held)
+		hold_end(&s->holder);
+	job_end(&s->job);
+}
+
+static void stuck_end(struct stuck *s)
+{
+	test_restore_tlb_mode();
+	if (s->mm)
+		test_mm_leave(s->mm);
+}
+
 /* A page whose entry is cleared stays what it is for as long as the flush is not done. */
 TEST(rule, G1_page_is_kept_until_flushed)
 {
-	struct holder h;
-	struct job j;
+	struct stuck s;
 
-	if (!test_needs_cpus(3))
-		return;
-	struct mm *mm = test_mm_enter();
-	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
+	if (stuck_make(&s, true)) {
+		struct page *page = pte_page(pte_read(s.ptep));
 
-	if (va && test_set_tlb_mode(false) && job_make(&j, test_cpu(2), mm, va, true)) {
-		pte_t *ptep = test_ptep(mm->root, va, 0);
-		struct page *page = pte_page(pte_read(ptep));
-		bool held = hold_start(&h, test_cpu(1), HOLD_IRQS, mm);
-
-		thread_wake(j.thread);
-		if (held) {
-			EXPECT(WAIT_UNTIL(pte_none(pte_read(ptep))));
+		thread_wake(s.job.thread);
+		if (s.held) {
+			EXPECT(WAIT_UNTIL(pte_none(pte_read(s.ptep))));
 			EXPECT(NOT_WITHIN_WATCH(atomic_read(&page->refcount) != 1 ||
-						page->type != PAGE_ANON || READ_ONCE(j.done)));
-			hold_end(&h);
+						page->type != PAGE_ANON || READ_ONCE(s.job.done)));
 		}
-		job_end(&j);
-		EXPECT_EQ(atomic64_read(&mm->nr_pages), 0);
+		stuck_release(&s);
+		EXPECT_EQ(atomic64_read(&s.mm->nr_pages), 0);
 	}
-	test_restore_tlb_mode();
-	if (mm)
-		test_mm_leave(mm);
+	stuck_end(&s);
 }
 
 /* A table that is cut out is neither handed on nor freed for as long as the flush is not done. */
 TEST(rule, G2_table_is_kept_until_flushed)
 {
-	struct holder h;
-	struct job j;
+	struct stuck s;
 
-	if (!test_needs_cpus(3))
-		return;
-	struct mm *mm = test_mm_enter();
-	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
-
-	if (va && test_set_tlb_mode(false) && job_make(&j, test_cpu(2), mm, va, false)) {
-		struct page *table = &ptep_ptdesc(test_ptep(mm->root, va, 0))->page;
-		bool held = hold_start(&h, test_cpu(1), HOLD_IRQS, mm);
+	if (stuck_make(&s, false)) {
+		struct page *table = &ptep_ptdesc(s.ptep)->page;
 
 		EXPECT_EQ(table->pt_state, PT_LIVE);
-		thread_wake(j.thread);
-		if (held) {
+		thread_wake(s.job.thread);
+		if (s.held) {
 			EXPECT(WAIT_UNTIL(READ_ONCE(table->pt_state) != PT_LIVE));
 			EXPECT(NOT_WITHIN_WATCH(READ_ONCE(table->pt_state) != PT_UNHOOKED));
-			hold_end(&h);
 		}
-		job_end(&j);
-		EXPECT(test_tables_settle(mm, 1));
+		stuck_release(&s);
+		EXPECT(test_tables_settle(s.mm, 1));
 	}
-	test_restore_tlb_mode();
-	if (mm)
-		test_mm_leave(mm);
+	stuck_end(&s);
 }
 
 /* While an unmapper waits for another CPU's answer, a third can take the lock of the table. */
 TEST(rule, T4_table_lock_is_free_during_a_flush)
 {
-	struct holder h;
-	struct job j;
+	struct stuck s;
 
-	if (!test_needs_cpus(3))
-		return;
-	struct mm *mm = test_mm_enter();
-	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
+	if (stuck_make(&s, true)) {
+		spinlock_t *ptl = &ptep_ptdesc(s.ptep)->page.ptl;
 
-	if (va && test_set_tlb_mode(false) && job_make(&j, test_cpu(2), mm, va, true)) {
-		pte_t *ptep = test_ptep(mm->root, va, 0);
-		spinlock_t *ptl = &ptep_ptdesc(ptep)->page.ptl;
-		bool held = hold_start(&h, test_cpu(1), HOLD_IRQS, mm);
-
-		thread_wake(j.thread);
-		if (held) {
-			EXPECT(WAIT_UNTIL(pte_none(pte_read(ptep))));
+		thread_wake(s.job.thread);
+		if (s.held) {
+			EXPECT(WAIT_UNTIL(pte_none(pte_read(s.ptep))));
 			EXPECT(WAIT_UNTIL(!spin_is_locked(ptl)));
-			EXPECT(NOT_WITHIN_WATCH(spin_is_locked(ptl) || READ_ONCE(j.done)));
-			hold_end(&h);
+			EXPECT(NOT_WITHIN_WATCH(spin_is_locked(ptl) || READ_ONCE(s.job.done)));
 		}
-		job_end(&j);
+		stuck_release(&s);
 	}
-	test_restore_tlb_mode();
-	if (mm)
-		test_mm_leave(mm);
+	stuck_end(&s);
 }
 
 TEST(rule, G3_walk_caches_go_with_tables)
