@@ -3,10 +3,14 @@
 
 ##  make run [ARCH=x86_64]   build, boot in QEMU, selftests, 5 s of the race, then the prompt
 ##  make test [ARCH=...]     run every configuration of one port, or of all three, and judge it
+##  make rules [ARCH=...]    take each rule away on each port and transport, and want the report
+##  make torture [ARCH=...]  the race and RCU's torture with mixes drawn from SEED, until SECONDS
 ##  make debug [ARCH=...]    as run, but QEMU waits for gdb; prints the line that attaches
+##  make trace [ARCH=...]    a run's events as build/ARCH-BUILD/trace.json, for ui.perfetto.dev
 ##  make all [ARCH=...]      only build build/ARCH-BUILD/grace.elf and grace.img
 ##  make doctor              each tool: version found, version needed, how to install it
-##  make lint                check the style rules that a script can check
+##  make lint                check the style rules that a script can check, and the rules' table
+##  make docs                write docs/rules.md and README's table from the rules' table
 ##  make compile_commands.json [ARCH=...]   for clangd and other editors' helpers
 ##  make help, make clean
 ##
@@ -17,6 +21,8 @@
 ##  BUILD=debug|release   RULES=switch|fixed   EXTRA_CFLAGS="..."  CROSS=PREFIX-
 ##  T="GLOB"    (test) only the selftests whose suite.name it matches
 ##  CONFIG=GLOB (test) only these configurations; STRESS=60  seconds of each race
+##  RULE=GLOB  (rules) only these, by name or id; TLB=ipi|unmaskable; SEEDS=2  runs of each; JOBS=n
+##  SECONDS=600 (torture) on each port; SEED=7; HOSTS=a,b  on other machines, with GNU parallel
 ##  DRY=1  print the QEMU command line, do nothing      V=1  print every command
 PORTS := x86_64 arm64 riscv64
 TEST_PORTS := $(if $(filter undefined,$(origin ARCH)),$(PORTS),$(ARCH))
@@ -70,8 +76,15 @@ all: $(OUTPUTS) $(SHIM)
 run debug: $(if $(DRY),,tools all)
 	@python3 scripts/run.py $(filter debug,$@)
 
-test: $(if $(DRY),,test-tools)
-	@python3 scripts/test.py $(TEST_PORTS)
+trace: $(if $(DRY),,tools $(if $(filter release,$(BUILD)),,all))
+	@python3 scripts/trace.py
+
+# As words, not by the environment: some shells keep a clock of their own in SECONDS.
+torture: $(if $(DRY),,test-tools)
+	@python3 scripts/torture.py '$(SECONDS)' '$(SEED)' $(TEST_PORTS)
+
+test rules: $(if $(DRY),,test-tools)
+	@python3 scripts/$@.py $(TEST_PORTS)
 
 # ... and a change of flags or of the list of sources is a change of these two files.
 $(O)/flags: text = $(CC) $(FLAGS)
@@ -80,11 +93,14 @@ $(O)/flags $(O)/sources: FORCE | build-tools
 	@mkdir -p $(@D)
 	@echo '$(text)' | cmp -s - $@ || echo '$(text)' > $@
 
+# What is only evidence is compiled for size: the image has its limit.
+file_flags = $(if $(filter tests/%,$<),-Os) $(if $(filter %.S,$<),-D__ASSEMBLY__)
+
 # A build that fails must not leave the image of an earlier one to be run by mistake.
 $(O)/%.o: % $(O)/flags
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && rm -f $@ $(if $(filter $@,$(OBJ)),$(OUTPUTS))
-	$(Q)$(CC) $(FLAGS) $(if $(filter %.S,$<),-D__ASSEMBLY__) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(FLAGS) $(file_flags) -MMD -MP -c $< -o $@
 
 $(O)/link.ld: arch/link.lds.S $(O)/flags
 	$(Q)$(CC) $(FLAGS) -D__ASSEMBLY__ -MMD -MF $(O)/link.d -MP -MT $@ -E -P \
@@ -118,7 +134,7 @@ $(O)/shim.img: $(O)/tests/shim/$(ARCH).S.o
 
 tools:
 	@CC='$(CC)' sh scripts/setup run $(ARCH)
-build-tools: $(if $(filter run debug,$(MAKECMDGOALS)),tools)
+build-tools: $(if $(filter run debug trace,$(MAKECMDGOALS)),tools)
 	@CC='$(CC)' sh scripts/setup build $(ARCH)
 test-tools:
 	@sh scripts/setup run $(TEST_PORTS)
@@ -131,6 +147,10 @@ lint:
 	@sh scripts/setup python
 	@python3 scripts/style.py
 
+docs:
+	@sh scripts/setup python
+	@python3 scripts/rulebook.py
+
 compile_commands.json: build-tools FORCE
 	@python3 scripts/compile_commands.py $(CC) $(FLAGS) -- $(SRC) > $@
 
@@ -142,6 +162,8 @@ clean:
 
 -include $(OBJ:.o=.d) $(O)/link.d
 .DELETE_ON_ERROR:
-.PHONY: all run debug test tools build-tools test-tools doctor lint help clean FORCE
-export ARCH BUILD RULES CPUS MEM ACCEL APPEND GIC CPU MACHINE QEMU QEMU_ARGS DRY V T CONFIG STRESS
+.PHONY: all run debug trace test rules torture tools build-tools test-tools doctor lint docs help \
+	clean FORCE
+export ARCH BUILD RULES CPUS MEM ACCEL APPEND GIC CPU MACHINE QEMU QEMU_ARGS DRY V T CONFIG STRESS \
+	RULE TLB SEEDS JOBS HOSTS
 export PYTHONDONTWRITEBYTECODE := 1

@@ -84,6 +84,13 @@ void apic_init_cpu(void)
 	lapic_write(APIC_LVT_TIMER, LVT_MASKED);
 }
 
+/* INIT resets all but the id, the mode and what is pending elsewhere. */
+void apic_quiet_cpu(void)
+{
+	lapic_write(APIC_LVT_TIMER, LVT_MASKED);
+	lapic_write(APIC_TIMER_INITIAL, 0);
+}
+
 void apic_eoi(void)
 {
 	lapic_write(APIC_EOI, 0);
@@ -92,7 +99,7 @@ void apic_eoi(void)
 void apic_timer_setup(bool deadline)
 {
 	lapic_write(APIC_LVT_TIMER, VECTOR_TIMER | (deadline ? LVT_DEADLINE : 0));
-	/* Orders the mode before the first deadline, an MSR (SDM vol. 3, 11.5.4.1). */
+	/* MFENCE keeps the mode before the first deadline, an MSR (SDM vol. 3, 11.5.4.1). */
 	__asm__ __volatile__("mfence" ::: "memory");
 }
 

@@ -85,6 +85,11 @@ void gic_init_cpu(void)
 			chip->enable(handlers[i].intid);
 }
 
+void gic_stop_cpu(void)
+{
+	chip->stop_cpu();
+}
+
 int gic_fdt_irq(const struct fdt *f, int node, unsigned int n)
 {
 	u32 cells = fdt_u32(f, gic_node, "#interrupt-cells", 0), len;

@@ -48,6 +48,11 @@ static void v2_init_cpu(void)
 	gic_write(cpu_if, GICC_CTLR, 1); /* the group that is ours, signalled as IRQ */
 }
 
+static void v2_stop_cpu(void)
+{
+	gic_write(cpu_if, GICC_CTLR, 0);
+}
+
 static void v2_enable(u32 intid)
 {
 	u32 shift = intid % 4 * 8, targets;
@@ -96,6 +101,7 @@ static const struct gic_chip gic_v2 = {
 	.max_cpus = GICV2_CPUS,
 	.id_mask = 0x3ff,
 	.init_cpu = v2_init_cpu,
+	.stop_cpu = v2_stop_cpu,
 	.enable = v2_enable,
 	.send_sgi = v2_send_sgi,
 	.ack = v2_ack,

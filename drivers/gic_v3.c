@@ -122,6 +122,13 @@ static void v3_init_cpu(void)
 	isb();
 }
 
+/* The redistributor's sleep is the firmware's business. */
+static void v3_stop_cpu(void)
+{
+	write_sysreg(icc_igrpen1_el1, 0);
+	isb();
+}
+
 static void v3_enable(u32 intid)
 {
 	volatile u8 *p = dist;
@@ -193,6 +200,7 @@ static const struct gic_chip gic_v3 = {
 	.max_cpus = MAX_CPUS,
 	.id_mask = 0xffffff,
 	.init_cpu = v3_init_cpu,
+	.stop_cpu = v3_stop_cpu,
 	.enable = v3_enable,
 	.send_sgi = v3_send_sgi,
 	.ack = v3_ack,

@@ -113,7 +113,7 @@ void plic_interrupt(void)
 			spurious_interrupt(line);
 		/*
 		 * Orders what the handler did to its device before the completion: else the line,
-		 * still raised, would be taken again for nothing.
+		 * still raised, would be taken again for nothing. Pairs with the device.
 		 */
 		arch_io_mb();
 		*reg(CLAIM(context)) = line;

@@ -12,7 +12,10 @@
 
 #define PSCI_VERSION 0x84000000u
 #define PSCI_SYSTEM_OFF 0x84000008u
+#define PSCI_CPU_OFF 0x84000002u
 #define PSCI_CPU_ON 0xc4000003u
+#define PSCI_AFFINITY_INFO 0xc4000004u
+#define AFFINITY_OFF 1
 
 enum conduit { CONDUIT_NONE, CONDUIT_HVC, CONDUIT_SMC };
 static enum conduit conduit;
@@ -94,6 +97,17 @@ int psci_cpu_on(u64 mpidr, phys_t entry, u64 arg)
 	default:
 		return -EIO;
 	}
+}
+
+void psci_cpu_off(void)
+{
+	if (psci_present())
+		psci_call(PSCI_CPU_OFF, 0, 0, 0);
+}
+
+bool psci_cpu_is_off(u64 mpidr)
+{
+	return psci_call(PSCI_AFFINITY_INFO, mpidr, 0, 0) == AFFINITY_OFF;
 }
 
 /*

@@ -14,6 +14,8 @@
 void apic_init(void);
 /* Switches this CPU's local APIC on. irqs off. */
 void apic_init_cpu(void);
+/* Stops its timer, before the CPU is parked. irqs off. */
+void apic_quiet_cpu(void);
 /* Ends the interrupt that is being handled. */
 void apic_eoi(void);
 

@@ -42,9 +42,12 @@ struct arch_info {
 	u64 leaf_levels;	   /* bit n: a leaf may stand at level n; bit 0 always */
 	struct tlb_transport unmaskable; /* the transport of arch_tlb_flush_remote() */
 	bool default_unmaskable;   /* the default of tlb= */
+	bool unmaskable_broadcast; /* it reaches CPUs outside the mask too */
 	bool leaf_flush_spares_walk_caches; /* a leaf-only flush leaves walk caches alone */
+	bool range_flush_spares_walk_caches; /* and so does any flush by address */
 	bool caches_invalid;	   /* the TLB may hold "not present" (riscv64 without Svvptc) */
 	bool nmi;		   /* arch_send_nmi() works */
+	bool cpu_stop;		   /* arch_cpu_stop() works */
 	u64 timer_hz;		   /* rate of arch_cycles() */
 	char features[160]; /* CPU features found and used, space-separated, for the boot log */
 };
@@ -120,7 +123,8 @@ void arch_root_load_none(void);
 
 /*
  * [16] What to invalidate. All of the tag when start == 0 and end == ~0. tables: walk caches too,
- * not leaves only. stride_shift: smallest leaf that was cleared in the range, log2 of bytes.
+ * not leaves only. stride_shift: smallest leaf that was cleared in the range, log2 of bytes. Where
+ * range_flush_spares_walk_caches, tables are asked for with all of the tag only.
  */
 struct arch_flush {
 	unsigned int tag;
@@ -129,8 +133,9 @@ struct arch_flush {
 	bool tables;
 };
 /*
- * [17] Drops it from this CPU's TLB. irqs off or preemption off. Orders earlier entry stores before
- * the invalidation, and the invalidation before later accesses of this CPU.
+ * [17] Drops it from this CPU's TLB. irqs off or preemption off. This, and each of [18] to [20],
+ * tells the ledger what it carried out: <ledger.h>, ledger_invalidated(). Orders earlier entry
+ * stores before the invalidation, and the invalidation before later accesses of this CPU.
  */
 void arch_tlb_flush_local(const struct arch_flush *f);
 /*
@@ -151,7 +156,7 @@ void arch_tlb_flush_local_kernel(vaddr_t start, vaddr_t end);
 /*
  * [21] Starts CPU cpu, which arrives in secondary_main() with interrupts off, on the stack of the
  * thread given, with its per-CPU area current. Returns 0 once the firmware has accepted, or -errno.
- * Boot CPU only, threads running.
+ * Thread context, one call at a time. A CPU that was stopped is started in the same way.
  */
 int arch_cpu_start(unsigned int cpu, struct thread *idle);
 /*
@@ -244,6 +249,13 @@ vaddr_t arch_thread_fp(const struct thread *t);
 
 /* [43] Ends the machine so that QEMU's exit status tells status (0..63). Any context. */
 __noreturn void arch_power_off(int status);
+/*
+ * [44] Stops this CPU until arch_cpu_start(). irqs off, where arch.cpu_stop. Its timer is quiet,
+ * and nobody may wait for it in arch_tlb_flush_remote(). It stands on its stack until
+ * arch_cpu_stopped() says that it is off: on any other CPU, any context.
+ */
+__noreturn void arch_cpu_stop(void);
+bool arch_cpu_stopped(unsigned int cpu);
 
 #include <asm/arch.h>
 #include <asm/percpu.h>

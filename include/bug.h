@@ -6,6 +6,7 @@
 #ifndef GRACE_BUG_H
 #define GRACE_BUG_H
 
+#include <stdarg.h>
 #include <types.h>
 
 /* Exit statuses of a run. */
@@ -28,8 +29,14 @@ __noreturn void panic(const char *fmt, ...) __printf(1, 2);
  */
 __noreturn void boot_fail(const char *fmt, ...) __printf(1, 2);
 
-/* As panic(), but names the rule, prints its sentence, and exits with EXIT_BROKEN_RULE. */
-__noreturn void rule_broken(unsigned int rule, const char *fmt, ...) __printf(2, 3);
+/*
+ * A report of several lines: between the two, printk() prints it whole and other CPUs print
+ * nothing. panic_begin() returns on the first CPU that comes here, irqs off; the others stop.
+ * A fault or panic in between only shortens the report; then the message given here is printed, and
+ * the status is that of the second. panic_end() adds where all CPUs are, and powers off.
+ */
+void panic_begin(int status, const char *fmt, va_list ap);
+__noreturn void panic_end(int status);
 
 /* Prints the message and a backtrace and goes on; counted, and a test run with a warning fails. */
 void warn(const char *fmt, ...) __printf(1, 2);
@@ -43,11 +50,6 @@ __noreturn void power_off(int status);
 	do {                                                                                       \
 		if (unlikely(cond))                                                                \
 			panic("BUG at %s:%d: %s", __FILE__, __LINE__, #cond);                      \
-	} while (0)
-#define BUG_ON_RULE(name, cond)                                                                    \
-	do {                                                                                       \
-		if (unlikely(cond))                                                                \
-			rule_broken(RULE_##name, "%s:%d: %s", __FILE__, __LINE__, #cond);          \
 	} while (0)
 #define WARN_ON_ONCE(cond)                                                                         \
 	({                                                                                         \

@@ -18,10 +18,11 @@ typedef u64 cpumask_t;
 	     for_m &= for_m - 1)
 
 /*
- * Bits never go back in possible; online only gains bits (until CPUs can be taken down).
+ * possible: there may be such a CPU; constant. online: it takes interrupts and calls. active: the
+ * scheduler may choose it; a CPU that goes down leaves this one first (<hotplug.h>).
  * Logical CPU 0 is the boot CPU, whatever its hardware id.
  */
-extern cpumask_t cpu_possible_mask, cpu_online_mask;
+extern cpumask_t cpu_possible_mask, cpu_online_mask, cpu_active_mask;
 extern unsigned int nr_cpus; /* possible CPUs; their numbers are 0 .. nr_cpus - 1 */
 
 #define for_each_possible_cpu(cpu) for_each_cpu(cpu, cpu_possible_mask)

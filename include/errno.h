@@ -23,6 +23,8 @@
 #define ERANGE 34
 #define ENOSYS 38
 #define EOVERFLOW 75
+#define EOPNOTSUPP 95
 #define ETIMEDOUT 110
+#define EALREADY 114
 
 #endif

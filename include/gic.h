@@ -28,6 +28,8 @@ unsigned int gic_max_cpus(void);
  * boot CPU, towards it. irqs off.
  */
 void gic_init_cpu(void);
+/* Stops its interrupts from reaching this CPU, which is going to be switched off. irqs off. */
+void gic_stop_cpu(void);
 /* INTID of the n-th entry of a node's "interrupts", or -ENOENT. */
 int gic_fdt_irq(const struct fdt *f, int node, unsigned int n);
 
@@ -44,6 +46,7 @@ struct gic_chip {
 	unsigned int max_cpus;
 	u32 id_mask; /* the INTID in what ack() returns */
 	void (*init_cpu)(void);
+	void (*stop_cpu)(void);
 	void (*enable)(u32 intid);
 	void (*send_sgi)(cpumask_t mask, u32 intid);
 	u32 (*ack)(void);

@@ -40,9 +40,6 @@ enum gup_window { GUP_HOLD_NONE, GUP_HOLD_TABLE, GUP_HOLD_REF, NR_GUP_WINDOWS };
 extern enum gup_window gup_hold;
 extern cpumask_t gup_held[NR_GUP_WINDOWS];
 
-/* True if some CPU is inside gup_fast()'s walk of mm now. A hint, for statistics. Debug builds. */
-bool gup_walker_inside(const struct mm *mm);
-
 struct gup_stats {
 	u64 walks, pages, retries, slow;
 	u64 overlaps; /* walks during which a table of the mm was unhooked or an entry cleared */

@@ -51,12 +51,16 @@ struct mm {
 	u64 cpu_mask;	    /* CPUs that may hold translations of it [T1, T3, T6] */
 	atomic64_t tlb_gen; /* counts flushes */
 	atomic_t tlb_flush_pending; /* gathers under way [G5] */
+	unsigned int last_flush_tag; /* for the knock-out of T7 alone */
 
 	/* Accounting; both zero when the last user has gone. */
 	atomic64_t nr_pages;  /* leaf entries, in units of pages */
 	atomic64_t nr_tables; /* root included */
 
 	struct list_head all_node; /* mm_list_lock */
+#ifdef GRACE_DEBUG
+	struct mm_ledger *ledger; /* the oracle's books: <ledger.h> */
+#endif
 };
 
 /* An empty address space with one user, the caller; NULL without memory. Thread context. */
@@ -112,6 +116,12 @@ pte_t *pt_walk_alloc(struct mm *mm, vaddr_t addr, unsigned int to);
 /* Attributes of the leaves of a mapping. */
 u64 prot_attr(u32 prot);
 
+/*
+ * Counts the pages mapped in [start, end) as a monitor does: under rcu_read_lock() alone, without
+ * mmap_lock, interrupts on. The answer is of no one moment. The caller is a user of mm. mm/scan.c.
+ */
+u64 mm_count_mapped(struct mm *mm, vaddr_t start, vaddr_t end);
+
 /* Unmaps [start, end) and frees tables that no VMA outside it needs. mm/unmap.c. */
 struct mmu_gather;
 void unmap_pages(struct mmu_gather *tlb, vaddr_t start, vaddr_t end);
@@ -141,13 +151,20 @@ void switch_mm(struct mm *prev, struct mm *next);
 void mm_leave_lazy(struct mm *mm);
 /* True if cpu has mm loaded lazily: no thread of it runs there. Any CPU; see tlb_flush_range(). */
 bool mm_cpu_lazy(const struct mm *mm, unsigned int cpu);
+/* The same, since before tlb_gen became gen: then it will know of that flush when it goes on. */
+bool mm_cpu_lazy_before(const struct mm *mm, unsigned int cpu, u64 gen);
 /* Makes every CPU that is lazily on mm drop it. Thread context. */
 void mm_shoot_lazy(struct mm *mm);
 /* Makes the tag that a flush of mm must name; call after a full barrier behind the clearing. */
 unsigned int mm_tag(const struct mm *mm);
 u64 context_rollovers(void);
+/*
+ * This CPU, which runs its idle thread and no other any more: gives up the root that it has loaded,
+ * drops its whole TLB, and leaves every mm's mask [H1]. irqs off.
+ */
+void context_leave_all(void);
 void context_init_cpu(void);
-/* Forces a roll-over of the tags now (tests). */
+/* Forces a roll-over of the tags now: tests and fault=rollover. */
 void context_force_rollover(void);
 
 /* Prints: one line per mm; its VMAs; its tables and leaves, runs merged. */

@@ -11,17 +11,20 @@
 
 struct mutex {
 	spinlock_t lock;
+	lock_class_t class;
 	struct thread *owner;
 	struct list_head waiters;
 };
 
 #define MUTEX_INIT(name)                                                                           \
 	{                                                                                          \
-		SPINLOCK_INIT, NULL, LIST_HEAD_INIT((name).waiters)                                \
+		.lock = SPINLOCK_INIT, .class = LOCK_CLASS_INIT,                                   \
+		.waiters = LIST_HEAD_INIT((name).waiters)                                          \
 	}
 #define MUTEX(name) struct mutex name = MUTEX_INIT(name)
 
-void mutex_init(struct mutex *m);
+void mutex_init_at(struct mutex *m, vaddr_t place);
+#define mutex_init(m) mutex_init_at(m, lock_place())
 void mutex_lock(struct mutex *m);
 bool mutex_trylock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
@@ -42,15 +45,18 @@ struct rwsem {
 	u32 state;	       /* atomic; WAITERS and HANDOFF change under lock */
 	struct thread *writer; /* the holder for writing, for assertions */
 	spinlock_t lock;
+	lock_class_t class;
 	struct list_head waiters; /* lock */
 };
 
 #define RWSEM_INIT(name)                                                                           \
 	{                                                                                          \
-		0, NULL, SPINLOCK_INIT, LIST_HEAD_INIT((name).waiters)                             \
+		.lock = SPINLOCK_INIT, .class = LOCK_CLASS_INIT,                                   \
+		.waiters = LIST_HEAD_INIT((name).waiters)                                          \
 	}
 
-void rwsem_init(struct rwsem *s);
+void rwsem_init_at(struct rwsem *s, vaddr_t place);
+#define rwsem_init(s) rwsem_init_at(s, lock_place())
 void down_read(struct rwsem *s);
 bool down_read_trylock(struct rwsem *s);
 void up_read(struct rwsem *s);

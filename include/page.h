@@ -10,8 +10,9 @@
 #include <bug.h>
 #include <layout.h>
 #include <list.h>
+#include <oracle.h>
+#include <page_debug.h>
 #include <rcu.h>
-#include <rules.h>
 #include <spinlock.h>
 
 #define PAGE_SIZE (1UL << PAGE_SHIFT)
@@ -34,14 +35,14 @@ enum page_type {
 enum pt_state { PT_FREE, PT_LIVE, PT_UNHOOKED, PT_FLUSHED, PT_WAITING, PT_DEPOSITED, NR_PT_STATES };
 
 /*
- * 64 bytes a frame. Lives as long as the machine: descriptor, lock and counts of a page may be
- * touched at any time, whatever became of the page [F3].
+ * 64 bytes a frame, and as many again in a debug build. Lives as long as the machine: descriptor,
+ * lock and counts of a page may be touched at any time, whatever became of the page [F3].
  */
 struct page {
 	u8 type;      /* enum page_type */
 	u8 order;     /* of the block that this page heads; PG_TAIL: of the block it is in */
 	u8 flags;     /* PG_* */
-	u8 unused;
+	u8 pt_cpu;    /* PAGE_TABLE: that unhooked it (debug) */
 	atomic_t refcount; /* 0: free or being freed */
 	atomic_t mapcount; /* leaf entries that map it */
 	atomic_t pincount; /* of the references: those taken by pin_user_pages() */
@@ -59,15 +60,18 @@ struct page {
 		struct { /* PAGE_TABLE: struct ptdesc's fields, see <ptdesc.h> */
 			spinlock_t ptl;
 			u8 pt_level, pt_state;
-			u16 pt_cpu; /* that unhooked it (debug) */
 			struct mm *pt_mm;
-			struct rcu_head rcu;
+			u64 pt_census;	      /* the census's clock when it was unhooked, and */
+			cpumask_t pt_walkers; /* the CPUs with walkers inside then (debug) */
 			u64 pt_unhooked_ns;
 			u64 pt_gp; /* grace period to end before it is freed; 0: none (debug) */
 		};
 	};
+#ifdef GRACE_DEBUG
+	struct page_debug debug;
+#endif
 };
-_Static_assert(sizeof(struct page) == 64, "struct page is 64 bytes");
+_Static_assert(sizeof(struct page) == (debug_build ? 128 : 64), "struct page has a round size");
 
 #define PG_TAIL BIT(0)	   /* tail of a compound page */
 #define PG_POISONED BIT(1) /* contents are PAGE_POISON (debug) */
@@ -157,6 +161,8 @@ static inline struct page *page_head(struct page *p)
 
 /* Frees a page whose count has reached zero. mm/page_ref.c. */
 void page_release(struct page *head);
+/* The report of a reference taken on a count of zero, or dropped below it [U3]. */
+__noreturn void page_count_broken(const struct page *p, int count);
 
 /* Debug. Fills a frame with PAGE_POISON. */
 void page_poison(struct page *p);
@@ -170,8 +176,8 @@ static inline void get_page(struct page *p)
 {
 	int old = fetch_add_relaxed(&page_head(p)->refcount.counter, 1);
 
-	if (debug_build)
-		BUG_ON_RULE(REF_NOT_ZERO, old <= 0);
+	if (debug_build && unlikely(old <= 0))
+		page_count_broken(p, old);
 }
 /*
  * A reference to a page that may be being freed: only if its count is not zero [U3]. Full barrier
@@ -199,8 +205,8 @@ static inline void put_page(struct page *p)
 
 	if (now == 0)
 		page_release(head);
-	else if (debug_build)
-		BUG_ON_RULE(REF_NOT_ZERO, now < 0);
+	else if (debug_build && unlikely(now < 0))
+		page_count_broken(p, now);
 }
 /* True if some reference was taken by pin_user_pages(): a device may write the page. */
 static inline bool page_maybe_pinned(struct page *p)
@@ -215,6 +221,7 @@ struct mem_stats {
 };
 void mem_get_stats(struct mem_stats *s);
 void mem_print(void); /* console */
+const char *page_type_name(unsigned int type); /* "table"; "?" for what is none */
 /* Free blocks in the buddy lists, by order. */
 void page_free_blocks(u64 nr[MAX_ORDER + 1]);
 /*
@@ -222,6 +229,8 @@ void page_free_blocks(u64 nr[MAX_ORDER + 1]);
  * lists to the buddy. Thread context, preemptible.
  */
 void page_alloc_drain(void);
+/* This CPU's own list, before it goes down. irqs off. */
+void page_alloc_drain_cpu(void);
 /* Frames below which GFP_NOWAIT fails. */
 extern u64 page_reserve;
 

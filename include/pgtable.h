@@ -81,6 +81,45 @@ static inline bool pte_cmpxchg(pte_t *ptep, pte_t old, pte_t new)
 {
 	return cmpxchg(&ptep->val, old.val, new.val) == old.val;
 }
+
+/*
+ * The kernel's own changes of user entries; under the lock of the table that the entry stands in.
+ * In a debug build each counts the leaves that lead to a page, apart from what the callers count
+ * (mapcount), and reports an entry that would be lost [A3, A4]. Special leaves have no page.
+ */
+#ifdef GRACE_DEBUG
+void user_entry_check_empty(pte_t *ptep, unsigned int level);
+#else
+static inline void user_entry_check_empty(pte_t *ptep, unsigned int level)
+{
+}
+#endif
+static inline void user_leaf_count(pte_t pte, unsigned int level, int by)
+{
+	if (debug_build && pte_present(pte) && pte_leaf(pte, level) &&
+	    !(pte_attr(pte) & PA_SPECIAL))
+		page_entry_count(page_head(pte_page(pte)), level, by);
+}
+/* Makes an entry where there is none. Release, as arch_pte_publish(). */
+static inline void user_entry_publish(pte_t *ptep, pte_t pte, unsigned int level)
+{
+	user_entry_check_empty(ptep, level);
+	user_leaf_count(pte, level, 1);
+	arch_pte_publish(ptep, pte, false);
+}
+/* Takes the entry out. Full barrier, as pte_get_and_clear(). */
+static inline pte_t user_entry_take(pte_t *ptep, unsigned int level)
+{
+	pte_t pte = pte_get_and_clear(ptep);
+
+	user_leaf_count(pte, level, -1);
+	return pte;
+}
+/* The same page with another protection; false if the entry was not old. As pte_cmpxchg(). */
+static inline bool user_leaf_protect(pte_t *ptep, pte_t old, u64 attr, unsigned int level)
+{
+	return pte_cmpxchg(ptep, old, arch_pte_leaf(pte_pa(old), attr, level));
+}
 /* The table that a present, non-leaf entry points to. */
 static inline pte_t *pte_table(pte_t pte)
 {

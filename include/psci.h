@@ -18,6 +18,10 @@ bool psci_present(void);
  * -EEXIST (on already), -EPERM, -ENODEV, -EIO. Thread context.
  */
 int psci_cpu_on(u64 mpidr, phys_t entry, u64 arg);
+/* Switches this CPU off; returns only if that is refused. Everything masked. */
+void psci_cpu_off(void);
+/* Whether the CPU of that affinity has been switched off. Any context, where there is PSCI. */
+bool psci_cpu_is_off(u64 mpidr);
 /* Returns only if there is no PSCI or it refuses. Any context, before psci_init() too. */
 void psci_system_off(void);
 

@@ -9,6 +9,33 @@
  * Differs from Linux: rcu_read_lock() disables preemption (there is one flavour, non-preemptible);
  * callbacks run in a per-CPU thread, not in softirq; no grace-period thread, so that no particular
  * CPU has to be free for a grace period to begin or end.
+ *
+ * What each rule prevents. The reader has loaded a pointer to what the freer unhooks:
+ *
+ * RACE R1. Not everybody was asked:
+ *   freer, CPU 0                           reader, CPU 1
+ *   unhooks; a grace period begins         has the pointer
+ *   CPU 0 is quiescent: it ends            .
+ *   frees                                  follows the pointer
+ *
+ * RACE R2. A reader is taken for none:
+ *   freer, CPU 0                           reader, CPU 1, preemption off
+ *   unhooks; a grace period begins         has the pointer
+ *   .                                      tick: "quiescent"
+ *   it ends; frees                         follows the pointer
+ *
+ * RACE R3. The period is older than the unhooking:
+ *   freer, CPU 0                           reader, CPU 1
+ *   (a grace period is under way)          has a quiescent state, for that period
+ *   .                                      loads the pointer
+ *   unhooks; joins that period             .
+ *   it ends; frees                         follows the pointer
+ *
+ * RACE R4. Idle, but for an interrupt:
+ *   freer, CPU 0                           CPU 1, idle
+ *   .                                      interrupt: its handler loads the pointer
+ *   unhooks; a grace period begins         .
+ *   sees CPU 1 idle: it ends; frees        follows the pointer
  */
 #ifndef GRACE_RCU_H
 #define GRACE_RCU_H
@@ -82,6 +109,21 @@ void rcu_exp_ipi(void); /* handler of IPI_RCU_EXP */
 void rcu_init(void);	     /* boot CPU, before the first call_rcu() */
 void rcu_init_threads(void); /* thread context: starts the callback threads of all CPUs */
 void rcu_cpu_online(unsigned int cpu); /* on that CPU, irqs off, before it may be a reader */
+/* CPUs that go down, in this order; kernel/hotplug.c says when. */
+/*
+ * Lets cpu's callback thread run anywhere; stops it, after the callback that it is in; lets it go
+ * on again, on cpu. What is queued stays where it is. Thread context, may sleep.
+ */
+void rcu_callback_unpin(unsigned int cpu);
+void rcu_callback_park(unsigned int cpu);
+void rcu_callback_unpark(unsigned int cpu);
+/* This CPU, irqs off, idle: its last report. It is no reader from here on. May wake threads. */
+void rcu_cpu_dying(void);
+/*
+ * No later period waits for cpu, which is dead, and the caller's CPU takes its callbacks over [H2].
+ * Thread context, may sleep.
+ */
+void rcu_cpu_dead(unsigned int cpu);
 
 struct rcu_stats {
 	u64 grace_periods, expedited, callbacks_queued, callbacks_run;

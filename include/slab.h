@@ -22,6 +22,8 @@ u64 kmem_cache_inuse(const struct kmem_cache *c);
 u64 slab_inuse(void);
 /* Gives empty slabs and per-CPU objects back to the page allocator. Thread context. */
 void slab_drain(void);
+/* This CPU's own stacks, before it goes down. irqs off. */
+void slab_drain_cpu(void);
 
 /* Any size: slab up to half a page, whole pages above. kfree(NULL) does nothing. */
 void *kmalloc(size_t size, u32 flags);

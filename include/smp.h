@@ -9,10 +9,13 @@
 #include <percpu.h>
 #include <types.h>
 
+struct thread;
+
 typedef void (*smp_call_fn)(void *arg);
 
 /*
- * Runs fn(arg) with irqs off on cpu (which may be the caller's) or on every online CPU of mask.
+ * Runs fn(arg) with irqs off on cpu (which may be the caller's) or on every online CPU of mask; one
+ * that goes down meanwhile may be left out.
  * With wait, returns when all have finished; without, arg must outlive the calls. Orders the
  * caller's earlier stores before fn, and with wait, fn before the return. Caller: irqs on if wait
  * [T4] (asserted: two CPUs that wait for each other with irqs off hang), no spinlock that a target
@@ -39,6 +42,21 @@ void smp_send(cpumask_t mask, u64 reason);
  * and is not online, and joins in if it arrives after all. Boot CPU, thread context.
  */
 void smp_init(void);
+
+/*
+ * Starts one CPU on the idle thread given. 0 once threads may run there, -ETIMEDOUT if it has not
+ * come by then (it may yet), or what arch_cpu_start() says. Thread context, one at a time.
+ */
+int smp_start(unsigned int cpu, struct thread *idle);
+
+/*
+ * A CPU's own end, irqs off. smp_close() runs the calls that were sent to it; true if none came
+ * meanwhile, and from then on none can: who tries is told at once that it is over.
+ * smp_open() takes calls and interrupts again, and joins cpu_online_mask. What others did before
+ * they saw it there comes before what this CPU does next.
+ */
+bool smp_close(void);
+void smp_open(void);
 
 /* IPIs that cpu sent and took since boot. */
 u64 smp_ipis_sent(unsigned int cpu);

@@ -1,31 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Fair spinlocks (tickets). Holding one keeps preemption off. A lock that an interrupt handler
- * takes is always taken with the _irqsave form. Differs from Linux: spin_lock_irqsave() returns
- * whether interrupts were on.
+ * takes is always taken with the _irqsave form. Debug builds check order and context of all but the
+ * raw_ ones: <lockdep.h>. Differs from Linux: spin_lock_irqsave() returns whether interrupts were
+ * on.
  */
 #ifndef GRACE_SPINLOCK_H
 #define GRACE_SPINLOCK_H
 
 #include <atomic.h>
 #include <irqflags.h>
+#include <lockdep.h>
 #include <thread.h>
 
 typedef struct {
 	u16 next;  /* the next ticket to give out */
 	u16 owner; /* the ticket being served */
+	lock_class_t class;
 } spinlock_t;
 
 #define SPINLOCK_INIT                                                                              \
 	{                                                                                          \
-		0, 0                                                                               \
+		.next = 0, .owner = 0, .class = LOCK_CLASS_INIT                                    \
 	}
 
-static inline void spin_lock_init(spinlock_t *l)
+/* place: for <lockdep.h>, where the lock is initialised. */
+static inline void spin_lock_init_at(spinlock_t *l, vaddr_t place)
 {
 	l->next = 0;
 	l->owner = 0;
+	lock_init(&l->class, place);
 }
+
+#define spin_lock_init(l) spin_lock_init_at(l, lock_place())
 
 /* Acquire. Pairs with the release in raw_spin_unlock(). */
 static inline void raw_spin_lock(spinlock_t *l)
@@ -55,42 +62,67 @@ static inline bool spin_is_locked(const spinlock_t *l)
 	return READ_ONCE(l->next) != READ_ONCE(l->owner);
 }
 
-static inline void spin_lock(spinlock_t *l)
+/* Ends a lock's life: whoever takes it later is reported (debug builds). Nobody holds it. */
+static inline void spin_lock_destroy(spinlock_t *l)
 {
-	preempt_disable();
-	raw_spin_lock(l);
+	lock_destroy(&l->class, spin_is_locked(l));
 }
 
-static inline bool spin_trylock(spinlock_t *l)
+/* With the checks they are large, so debug builds have them out of line: kernel/spinlock.c. */
+#ifdef GRACE_DEBUG
+#define SPINLOCK_FN
+void spin_lock(spinlock_t *l);
+bool spin_trylock(spinlock_t *l);
+void spin_unlock(spinlock_t *l);
+void spin_unlock_irqrestore(spinlock_t *l, bool on);
+#else
+#define SPINLOCK_FN static inline
+#endif
+
+#if !defined(GRACE_DEBUG) || defined(SPINLOCK_BODIES)
+SPINLOCK_FN void spin_lock(spinlock_t *l)
 {
 	preempt_disable();
+	if (lock_acquire(&l->class, 0, caller_address()))
+		raw_spin_lock(l);
+}
+
+SPINLOCK_FN bool spin_trylock(spinlock_t *l)
+{
+	preempt_disable();
+	(void)lock_acquire(&l->class, LOCK_TRY, caller_address());
 	if (raw_spin_trylock(l))
 		return true;
+	(void)lock_release(&l->class, caller_address());
 	preempt_enable();
 	return false;
 }
 
-static inline void spin_unlock(spinlock_t *l)
+SPINLOCK_FN void spin_unlock(spinlock_t *l)
 {
-	raw_spin_unlock(l);
+	if (lock_release(&l->class, caller_address()))
+		raw_spin_unlock(l);
 	preempt_enable();
 }
 
+SPINLOCK_FN void spin_unlock_irqrestore(spinlock_t *l, bool on)
+{
+	if (lock_release(&l->class, caller_address()))
+		raw_spin_unlock(l);
+	preempt_enable_no_resched();
+	local_irq_restore(on);
+	if (on && unlikely(READ_ONCE(current->need_resched)) && current->preempt_count == 0)
+		preempt_schedule();
+}
+#endif
+
+/* Inline, so that the place noted is the caller's. */
 static inline bool spin_lock_irqsave(spinlock_t *l)
 {
 	bool on = local_irq_save();
 
 	spin_lock(l);
 	return on;
-}
-
-static inline void spin_unlock_irqrestore(spinlock_t *l, bool on)
-{
-	raw_spin_unlock(l);
-	preempt_enable_no_resched();
-	local_irq_restore(on);
-	if (on && unlikely(READ_ONCE(current->need_resched)) && current->preempt_count == 0)
-		preempt_schedule();
 }
 
 #endif

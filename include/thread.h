@@ -10,6 +10,7 @@
 #include <atomic.h>
 #include <bug.h>
 #include <list.h>
+#include <lockdep.h>
 #include <types.h>
 
 struct mm;
@@ -27,6 +28,7 @@ struct thread {
 	unsigned int preempt_count; /* see PREEMPT_*: 0 means preemptible */
 	bool need_resched;	    /* read by preempt_enable() and irq_exit(); any CPU sets it */
 	bool user_access;	    /* between user_access_begin() and _end() */
+	bool bears_faults;	    /* inject_allow(): injected failures may hit it */
 	unsigned int cpu;	    /* where it runs or last ran; run-queue lock */
 
 	/* Address space. Written by the thread with interrupts off. */
@@ -54,6 +56,10 @@ struct thread {
 	/* Joining. */
 	atomic_t refs;
 	bool exited; /* set with release once its stack has been freed */
+
+#ifdef GRACE_DEBUG
+	struct lock_stack locks; /* the thread itself, preemption off; see <lockdep.h> */
+#endif
 };
 
 /*
@@ -120,7 +126,8 @@ __noreturn void thread_exit(void);
 bool thread_wake(struct thread *t);
 /*
  * Changes where t may run; if it is the caller, it has moved on return. Thread context. allowed
- * must hold a CPU that is online if t is the caller, and a possible one otherwise.
+ * must hold a possible CPU. The caller, for which none of allowed is active, may run anywhere then;
+ * any other thread waits until one is.
  */
 void thread_set_allowed(struct thread *t, cpumask_t allowed);
 
@@ -156,6 +163,14 @@ void sched_init(void);			/* boot CPU, before threads: current is its idle thread
 struct thread *sched_make_idle(unsigned int cpu); /* idle thread for a CPU to be started, or NULL */
 __noreturn void sched_idle_loop(void);	/* what each CPU does in the end */
 void sched_tick(struct trap_frame *tf); /* from the timer interrupt */
+/*
+ * Takes cpu out of cpu_active_mask, moves every thread away from it, and returns when it is idle
+ * for good. Its idle thread to start it with again, or NULL without memory. Thread context.
+ */
+void sched_leave(unsigned int cpu);
+struct thread *sched_idle_again(unsigned int cpu);
+/* Threads that were allowed every CPU because none of theirs was left. */
+u64 sched_fallbacks(void);
 /* Sets need_resched of what runs on cpu and interrupts it. Any context. */
 void sched_kick(unsigned int cpu);
 /* True if cpu runs its idle thread now. A hint. */

@@ -42,7 +42,9 @@ void timer_start(struct timer *t, u64 ns);
  */
 void timer_stop(struct timer *t);
 
-void time_init_cpu(void); /* each CPU, irqs off: starts the tick */
+void time_init_cpu(void); /* each CPU, irqs off: starts the tick, each time it comes up */
+/* Takes the timers of a dead CPU over to the caller's CPU. One at a time. */
+void time_take_over(unsigned int cpu);
 /*
  * From the idle loop, irqs off. enter: slows the tick to a rare one, which looks after the other
  * CPUs (watchdog.c), unless RCU needs the CPU; exit: the tick is back on its grid. Both may be

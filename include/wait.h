@@ -26,7 +26,8 @@ struct wait_entry {
 	}
 #define WAIT_QUEUE(name) wait_queue_head_t name = WAIT_QUEUE_INIT(name)
 
-void wait_queue_init(wait_queue_head_t *wq);
+void wait_queue_init_at(wait_queue_head_t *wq, vaddr_t place);
+#define wait_queue_init(wq) wait_queue_init_at(wq, lock_place())
 /* Queues the caller and sets it sleeping: what is tested after this is not missed. */
 void prepare_to_wait(wait_queue_head_t *wq, struct wait_entry *w, bool exclusive);
 void finish_wait(wait_queue_head_t *wq, struct wait_entry *w);
@@ -78,7 +79,8 @@ struct completion {
 	}
 #define COMPLETION(name) struct completion name = COMPLETION_INIT(name)
 
-void completion_init(struct completion *c);
+void completion_init_at(struct completion *c, vaddr_t place);
+#define completion_init(c) completion_init_at(c, lock_place())
 /* Lets one waiter, or every waiter now and later, pass. Any context. The completion may be on the
  * waiter's stack: it is not touched after the waiter can go on. */
 void complete(struct completion *c);

@@ -5,6 +5,8 @@
  * A thread that wakes up goes to the CPU it ran on last if that is idle, else to an idle one, else
  * to the least loaded. A CPU with nothing to do pulls a waiting thread from the busiest; every 50
  * ms a busy CPU does so too, and one with threads waiting wakes an idle CPU that may take one.
+ * A CPU that goes down is left: its threads go elsewhere, and one that was pinned to it alone may
+ * run anywhere from then on.
  * Why. Without it the threads of the race would end up one behind the other, and meet no more.
  * Locks: two run-queue locks to move a thread (see sched.c); all decisions read hints without them
  * and are looked at again under them. irqs off throughout. See also: sched.c.
@@ -22,11 +24,11 @@ unsigned int rq_load(const struct runqueue *rq)
 
 unsigned int sched_select_cpu(const struct thread *t)
 {
-	cpumask_t mask = READ_ONCE(t->allowed), online = READ_ONCE(cpu_online_mask);
+	cpumask_t mask = READ_ONCE(t->allowed), active = READ_ONCE(cpu_active_mask);
 	unsigned int cpu, best = READ_ONCE(t->cpu), load, least = ~0u;
 
 	/* A thread may be pinned to a CPU that is yet to come up, and waits there until it does. */
-	mask &= (mask & online) ? online : cpu_possible_mask;
+	mask &= (mask & active) ? active : cpu_possible_mask;
 	BUG_ON(!mask);
 	if (cpumask_has(mask, best)) {
 		least = rq_load(cpu_rq(best));
@@ -83,7 +85,7 @@ static bool pull_from(struct runqueue *me, struct runqueue *from)
 
 	if (!trylock_two(me, from))
 		return false;
-	if (uneven(from, me))
+	if (uneven(from, me) && sched_cpu_active(me->cpu))
 		t = find_movable(from, me->cpu);
 	if (t) {
 		rq_dequeue(from, t);
@@ -106,8 +108,10 @@ static struct runqueue *busiest(cpumask_t mask)
 
 bool sched_pull(struct runqueue *me)
 {
-	cpumask_t others = READ_ONCE(cpu_online_mask) & ~cpumask_of(me->cpu);
+	cpumask_t others = READ_ONCE(cpu_active_mask) & ~cpumask_of(me->cpu);
 
+	if (!sched_cpu_active(me->cpu))
+		return false;
 	while (others) {
 		struct runqueue *from = busiest(others);
 
@@ -137,7 +141,7 @@ static void wake_idle_cpu(struct runqueue *rq)
 {
 	unsigned int cpu;
 
-	for_each_cpu(cpu, queued_allowed(rq) & READ_ONCE(cpu_online_mask)) {
+	for_each_cpu(cpu, queued_allowed(rq) & READ_ONCE(cpu_active_mask)) {
 		if (rq_load(cpu_rq(cpu)) == 0) {
 			sched_kick(cpu); /* its idle loop pulls */
 			return;
@@ -154,4 +158,103 @@ void sched_balance_tick(struct runqueue *rq)
 		wake_idle_cpu(rq);
 	else if (rq->curr != rq->idle)
 		sched_pull(rq);
+}
+
+/* ---- CPUs that come and go ------------------------------------------------------------------ */
+
+static u64 fallbacks;
+
+u64 sched_fallbacks(void)
+{
+	return READ_ONCE(fallbacks);
+}
+
+void sched_fall_back(struct thread *t)
+{
+	t->allowed = ~0ULL;
+	fetch_add_relaxed(&fallbacks, 1);
+}
+
+/* A thread that could run on cpu alone. Idle threads stay what they are. */
+static void free_from(struct thread *t, unsigned int cpu)
+{
+	bool on = local_irq_save();
+	struct runqueue *home = sched_lock_home(t);
+
+	if (cpumask_has(t->allowed, cpu) && !(t->allowed & READ_ONCE(cpu_active_mask)) &&
+	    t != cpu_rq(cpu)->idle)
+		sched_fall_back(t);
+	raw_spin_unlock(&home->lock);
+	local_irq_restore(on);
+}
+
+static void free_threads_from(unsigned int cpu)
+{
+	struct thread *t;
+	s64 id = -1;
+
+	while ((t = thread_next(id))) {
+		free_from(t, cpu);
+		id = t->id;
+		thread_put(t);
+	}
+}
+
+/* The first in cpu's queue that must not stay, with a reference, or NULL; is it idle then? */
+static struct thread *find_leaver(unsigned int cpu, bool *idle)
+{
+	struct runqueue *rq = cpu_rq(cpu);
+	struct thread *t, *found = NULL;
+	bool on = local_irq_save();
+
+	raw_spin_lock(&rq->lock);
+	list_for_each_entry(t, &rq->queue, rq_node) {
+		if (!sched_may_queue(t, cpu)) {
+			found = t;
+			thread_get(t);
+			break;
+		}
+	}
+	*idle = rq->curr == rq->idle;
+	raw_spin_unlock(&rq->lock);
+	local_irq_restore(on);
+	return found;
+}
+
+void sched_leave(unsigned int cpu)
+{
+	struct thread *t;
+	bool idle = false;
+
+	/*
+	 * Who queues a thread there under the queue's lock, after we have had that lock, sees the
+	 * bit clear; what was queued before, we see.
+	 */
+	fetch_and(&cpu_active_mask, ~cpumask_of(cpu));
+	free_threads_from(cpu);
+	for (;;) {
+		while ((t = find_leaver(cpu, &idle))) {
+			sched_move_queued(t);
+			thread_put(t);
+		}
+		if (idle)
+			return;
+		sched_kick(cpu); /* what runs there leaves at its next pass */
+		thread_sleep(NSEC_PER_MSEC);
+	}
+}
+
+struct thread *sched_idle_again(unsigned int cpu)
+{
+	struct runqueue *rq = cpu_rq(cpu);
+	struct thread *t = rq->idle;
+
+	if (!t)
+		return sched_make_idle(cpu);
+	/* It ended in its loop, and begins anew on the same stack. Nobody else looks at these. */
+	t->preempt_count = PREEMPT_ONE;
+	WRITE_ONCE(t->need_resched, false);
+	t->switched_in = arch_cycles();
+	WRITE_ONCE(rq->waiting, false);
+	return t;
 }

@@ -19,7 +19,6 @@
 #include <pgtable.h>
 #include <printk.h>
 #include <rcu.h>
-#include <rules.h>
 #include <slab.h>
 #include <smp.h>
 #include <string.h>
@@ -259,36 +258,6 @@ static int cmd_mem(int argc, char **argv)
 	return 0;
 }
 COMMAND(mem, "mem", "mem  page frames by type, and slab caches", cmd_mem);
-
-/* ---- rules --------------------------------------------------------------------------------- */
-
-static void print_rules(void)
-{
-	for (unsigned int r = 0; r < NR_RULES; r++)
-		print_line("  %s %s %-20s %s", rules_off & BIT(r) ? "OFF" : "on ", rule_table[r].id,
-			   rule_table[r].name, rule_table[r].sentence);
-}
-
-static int cmd_rules(int argc, char **argv)
-{
-	int r, err;
-
-	if (argc == 1) {
-		print_rules();
-		return 0;
-	}
-	if (argc != 3 || (strcmp(argv[1], "on") && strcmp(argv[1], "off")))
-		return -EINVAL;
-	r = rule_find(argv[2]);
-	if (r < 0)
-		return r;
-	err = rule_switch((enum rule)r, strcmp(argv[1], "on") == 0);
-	if (!err)
-		print_line("%s %s is %s", rule_table[r].id, rule_table[r].name, argv[1]);
-	return err;
-}
-COMMAND(rules, "rules", "rules [on|off NAME]  the ordering rules; switches one, by name or id",
-	cmd_rules);
 
 /* ---- bt, sym ------------------------------------------------------------------------------- */
 

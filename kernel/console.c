@@ -127,7 +127,7 @@ const char *errno_name(int err)
 		{ EFAULT, "EFAULT" },	{ EBUSY, "EBUSY" },	  { EEXIST, "EEXIST" },
 		{ ENODEV, "ENODEV" },	{ EINVAL, "EINVAL" },	  { ENOSPC, "ENOSPC" },
 		{ ERANGE, "ERANGE" },	{ ENOSYS, "ENOSYS" },	  { EOVERFLOW, "EOVERFLOW" },
-		{ ETIMEDOUT, "ETIMEDOUT" },
+		{ EOPNOTSUPP, "EOPNOTSUPP" }, { ETIMEDOUT, "ETIMEDOUT" }, { EALREADY, "EALREADY" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {

@@ -17,10 +17,12 @@
  *   need_resched? (may be seen or not)
  *   arch_cpu_idle(): the IPI is pending: returns
  *
- * Rules: R1. Locks: none. See also: rcu.c, time.c.
+ * A CPU that is to go down comes to its end here, where it runs no thread and holds nothing.
+ * Rules: R1. Locks: none. See also: rcu.c, time.c, hotplug.c.
  */
 #include "sched.h"
 
+#include <hotplug.h>
 #include <rcu.h>
 #include <time.h>
 
@@ -33,7 +35,10 @@ bool sched_running(void)
 
 static bool have_work(struct runqueue *rq)
 {
-	return READ_ONCE(current->need_resched) || READ_ONCE(rq->nr_queued) || sched_pull(rq);
+	if (READ_ONCE(current->need_resched))
+		return true;
+	/* What is queued on a CPU that goes down is not for it. */
+	return sched_cpu_active(rq->cpu) && (READ_ONCE(rq->nr_queued) || sched_pull(rq));
 }
 
 /* irqs off; they have been on for a moment when it returns, unless there was work after all. */
@@ -63,6 +68,8 @@ __noreturn void sched_idle_loop(void)
 	WRITE_ONCE(running, true);
 	for (;;) {
 		local_irq_disable();
+		if (hotplug_stop_wanted())
+			hotplug_stop();
 		if (have_work(this_rq())) {
 			tick_idle_exit();
 			schedule();

@@ -30,6 +30,7 @@ extern const struct test tests_start[], tests_end[];
 #define SETTLE_NS (2 * NSEC_PER_SEC) /* for what frees itself after the test: stacks, callbacks */
 #define SLOW_NS (100 * NSEC_PER_MSEC)
 #define TEXT_MAX 256
+#define SITES_MAX 4 /* places that frames left behind came from */
 
 /* The one test that runs now; its threads write to it. */
 static struct {
@@ -81,12 +82,7 @@ struct census {
 	u64 frames[NR_PAGE_TYPES];
 	u64 tables, objects;
 	unsigned int warnings;
-};
-
-static const char *const frame_names[NR_PAGE_TYPES] = {
-	[PAGE_RESERVED] = "reserved", [PAGE_FREE] = "free",   [PAGE_KERNEL] = "kernel",
-	[PAGE_SLAB] = "slab",	      [PAGE_TABLE] = "table", [PAGE_ANON] = "anon",
-	[PAGE_GATHER] = "gather",     [PAGE_STACK] = "stack",
+	u32 when; /* page_step_now() */
 };
 
 static void take_census(struct census *c)
@@ -103,6 +99,7 @@ static void take_census(struct census *c)
 	c->tables = pt.live + pt.unhooked + pt.waiting;
 	c->objects = slab_inuse();
 	c->warnings = READ_ONCE(warn_count);
+	c->when = page_step_now();
 }
 
 static bool census_same(const struct census *a, const struct census *b)
@@ -122,11 +119,12 @@ static void say_left_behind(const struct census *before, const struct census *af
 	char what[32];
 
 	for (unsigned int t = 0; t < NR_PAGE_TYPES; t++) {
-		snprintf(what, sizeof(what), "%s frames", frame_names[t]);
+		snprintf(what, sizeof(what), "%s frames", page_type_name(t));
 		say_change(what, before->frames[t], after->frames[t]);
 	}
 	say_change("table descriptors", before->tables, after->tables);
 	say_change("slab objects", before->objects, after->objects);
+	page_owner_print_since("# ", before->when, SITES_MAX);
 }
 
 /* Compares with *before until all is back, for a while; *before becomes what is in use now. */

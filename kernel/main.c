@@ -20,11 +20,12 @@
 #include <thread.h>
 #include <time.h>
 #include <tlb.h>
+#include <trace.h>
 #include <watchdog.h>
 
 struct boot_info boot;
 struct arch_info arch;
-cpumask_t cpu_possible_mask, cpu_online_mask;
+cpumask_t cpu_possible_mask, cpu_online_mask, cpu_active_mask;
 unsigned int nr_cpus;
 
 #define RUN_MAX 256
@@ -61,6 +62,7 @@ void kernel_main(void)
 	cpu_possible_mask = boot.nr_cpus == MAX_CPUS ? ~0ULL : BIT(boot.nr_cpus) - 1;
 	nr_cpus = boot.nr_cpus;
 	cpu_online_mask = cpumask_of(0);
+	cpu_active_mask = cpumask_of(0);
 
 	cmdline_parse();
 	kmap_init();
@@ -68,6 +70,7 @@ void kernel_main(void)
 	sched_init();
 	arch_cpu_init();
 	page_alloc_init();
+	trace_init();
 	slab_init();
 	rcu_init();
 	mm_init();
@@ -81,17 +84,16 @@ void kernel_main(void)
 	sched_idle_loop();
 }
 
+/* A CPU that is started, or started again: nothing of what it was before is left. */
 void secondary_main(void)
 {
 	arch_cpu_init();
 	context_init_cpu();
 	rcu_cpu_online(smp_processor_id());
 	time_init_cpu();
-	/*
-	 * Full barrier: from here on others tell this CPU what they unmap; what they did before
-	 * goes now.
-	 */
-	fetch_or(&cpu_online_mask, cpumask_of(smp_processor_id()));
+	/* From here on others tell this CPU what they unmap; what they did before goes now. */
+	smp_open();
 	arch_tlb_flush_local_all();
+	fetch_or(&cpu_active_mask, cpumask_of(smp_processor_id()));
 	sched_idle_loop();
 }

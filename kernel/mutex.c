@@ -9,6 +9,7 @@
  * See also: rwsem.c, tests/test_locks.c.
  */
 #include <bug.h>
+#include <lockdep.h>
 #include <mutex.h>
 #include <thread.h>
 
@@ -17,9 +18,10 @@ struct mutex_waiter {
 	struct list_head node;
 };
 
-void mutex_init(struct mutex *m)
+void mutex_init_at(struct mutex *m, vaddr_t place)
 {
-	spin_lock_init(&m->lock);
+	spin_lock_init_at(&m->lock, lock_inner(place));
+	lock_init(&m->class, place);
 	m->owner = NULL;
 	list_init(&m->waiters);
 }
@@ -43,6 +45,8 @@ static void wait_for_handoff(struct mutex *m)
 void mutex_lock(struct mutex *m)
 {
 	might_sleep();
+	if (!lock_acquire(&m->class, LOCK_SLEEPS, caller_address()))
+		return;
 	spin_lock(&m->lock);
 	if (m->owner)
 		wait_for_handoff(m);
@@ -53,18 +57,25 @@ void mutex_lock(struct mutex *m)
 
 bool mutex_trylock(struct mutex *m)
 {
+	if (!lock_acquire(&m->class, LOCK_SLEEPS | LOCK_TRY,
+			  caller_address()))
+		return false;
 	BUG_ON(in_interrupt());
 	spin_lock(&m->lock);
 	bool taken = !m->owner;
 
 	if (taken)
 		m->owner = current;
+	else
+		(void)lock_release(&m->class, caller_address());
 	spin_unlock(&m->lock);
 	return taken;
 }
 
 void mutex_unlock(struct mutex *m)
 {
+	if (!lock_release(&m->class, caller_address()))
+		return;
 	BUG_ON(in_interrupt());
 	spin_lock(&m->lock);
 	BUG_ON(m->owner != current);

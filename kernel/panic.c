@@ -18,7 +18,6 @@
 #include <cpumask.h>
 #include <irqflags.h>
 #include <printk.h>
-#include <rules.h>
 #include <smp.h>
 #include <spinlock.h>
 #include <symbols.h>
@@ -74,7 +73,7 @@ static void capture_answer(const struct trap_frame *tf)
 		c->nr = backtrace_capture(trap_pc(tf), trap_fp(tf), c->pcs, BACKTRACE_MAX);
 	else
 		c->nr = backtrace_capture(0, arch_frame_pointer(), c->pcs, BACKTRACE_MAX);
-	/* Orders the capture before its announcement. Pairs with capture_wait() in panic.c. */
+	/* Orders the capture before its announcement. Pairs with capture_wait() and ask_cpu(). */
 	smp_store_release(&c->done, wanted);
 }
 
@@ -142,12 +141,14 @@ static void print_no_answer(unsigned int cpu)
 	backtrace_print(site.pc, site.fp);
 }
 
-/* irqs off, and nobody else may be asking it. */
-static void ask_cpu(unsigned int cpu)
+/* irqs off, and nobody else may be asking it. reasons: IPI_BACKTRACE, and IPI_STOP if it is to. */
+static void ask_cpu(unsigned int cpu, u64 reasons)
 {
+	if (reasons & IPI_STOP)
+		WRITE_ONCE(per_cpu(stop_wanted, cpu), true);
 	/* Full barrier: orders the request before the interrupt. Pairs with capture_answer(). */
 	atomic64_inc_return(&per_cpu(capture, cpu).wanted);
-	interrupt_cpu(cpu, IPI_BACKTRACE);
+	interrupt_cpu(cpu, reasons);
 }
 
 static void print_cpu(unsigned int cpu, u64 end)
@@ -183,7 +184,7 @@ void backtrace_print_cpu(unsigned int cpu)
 	} else if (!cpumask_has(READ_ONCE(cpu_online_mask), cpu)) {
 		printk("CPU %u is not running", cpu);
 	} else if (ask_begin()) {
-		ask_cpu(cpu);
+		ask_cpu(cpu, IPI_BACKTRACE);
 		print_cpu(cpu, time_ns() + ANSWER_NS);
 		raw_spin_unlock(&ask_lock);
 	}
@@ -199,26 +200,27 @@ __noreturn void power_off(int status)
 	arch_power_off(status);
 }
 
-static void stop_cpu(unsigned int cpu)
-{
-	WRITE_ONCE(per_cpu(stop_wanted, cpu), true);
-	interrupt_cpu(cpu, IPI_STOP);
-}
-
-/* All are asked before the first is waited for, so that the answers show one moment. */
-static void panic_others(void)
+/*
+ * The others note where they are and stop, each as soon as it can be interrupted: what the report
+ * tells of them is of the moment at which it began, and changes no more.
+ */
+static void stop_others(void)
 {
 	cpumask_t others = READ_ONCE(cpu_online_mask) & ~cpumask_of(smp_processor_id());
 	unsigned int cpu;
-	u64 end;
 
 	for_each_cpu(cpu, others)
-		ask_cpu(cpu);
-	end = others ? time_ns() + PANIC_ANSWER_NS : 0;
+		ask_cpu(cpu, IPI_BACKTRACE | IPI_STOP);
+}
+
+static void print_others(void)
+{
+	cpumask_t others = READ_ONCE(cpu_online_mask) & ~cpumask_of(smp_processor_id());
+	u64 end = others ? time_ns() + PANIC_ANSWER_NS : 0;
+	unsigned int cpu;
+
 	for_each_cpu(cpu, others)
 		print_cpu(cpu, end);
-	for_each_cpu(cpu, others)
-		stop_cpu(cpu);
 }
 
 /* A fault in the middle of the report: each time, less of the rest is tried. */
@@ -234,11 +236,13 @@ static __noreturn void panic_again(int status, const char *fmt, va_list ap)
 	arch_power_off(status);
 }
 
-/* Returns on the first CPU that panics; the others stay inside and answer. irqs off. */
-static void panic_enter(int status, const char *fmt, va_list ap)
+/* Returns on the first CPU that panics; the others stay inside and answer. */
+void panic_begin(int status, const char *fmt, va_list ap)
 {
+	local_irq_disable();
+
 	int cpu = (int)smp_processor_id();
-	/* Full barrier: one CPU gets the report; what it has seen wrong was read before. */
+	/* Full barrier: one CPU gets the report. Pairs with itself on the CPUs that come later. */
 	int owner = cmpxchg(&panic_cpu, -1, cpu);
 
 	if (owner == cpu)
@@ -246,14 +250,15 @@ static void panic_enter(int status, const char *fmt, va_list ap)
 	if (owner >= 0)
 		stop_this_cpu();
 	printk_enter_panic();
+	stop_others();
 }
 
-static __noreturn void panic_report(int status)
+__noreturn void panic_end(int status)
 {
 	printk("CPU %u, thread \"%.20s\"%s:", smp_processor_id(), current->name,
 	       in_interrupt() ? ", in an interrupt" : "");
 	backtrace_print_current();
-	panic_others();
+	print_others();
 	power_off(status);
 }
 
@@ -262,29 +267,12 @@ __noreturn void panic(const char *fmt, ...)
 	char text[REPORT_MAX];
 	va_list ap;
 
-	local_irq_disable();
 	va_start(ap, fmt);
-	panic_enter(EXIT_PANIC, fmt, ap);
+	panic_begin(EXIT_PANIC, fmt, ap);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	printk("PANIC: %s", text);
-	panic_report(EXIT_PANIC);
-}
-
-__noreturn void rule_broken(unsigned int rule, const char *fmt, ...)
-{
-	const struct rule_info *r = &rule_table[rule];
-	char text[REPORT_MAX];
-	va_list ap;
-
-	local_irq_disable();
-	va_start(ap, fmt);
-	panic_enter(EXIT_BROKEN_RULE, fmt, ap);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	printk("RULE %s %s broken: %s", r->id, r->name, r->sentence);
-	printk("PANIC: %s", text);
-	panic_report(EXIT_BROKEN_RULE);
+	panic_end(EXIT_PANIC);
 }
 
 __noreturn void boot_fail(const char *fmt, ...)

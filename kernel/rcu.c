@@ -7,8 +7,9 @@
  * preemptible thread. A grace period has ended when each CPU has had one that began after it began.
  * Why. A walker in a table that was just unhooked is such a reader; the table may be freed when the
  * readers that could have found it have left, and RCU tells the freer when without asking them.
- * Rules: R1, R2, R3. Locks: gp.lock > a wait queue > a run queue; rcu_cpu.lock is never held
- * together with gp.lock; all with irqs off. See also: docs/lifetime.md, tests/test_rcu.c.
+ * Rules: R1, R2, R3, R4. Locks: gp.lock > a wait queue > a run queue, all with irqs off.
+ * See also: rcu_callback.c (what waits for a period without a thread), hotplug.c,
+ * docs/lifetime.md, tests/test_rcu.c.
  *
  * Why no grace-period thread is needed. Beginning a period is one store; each CPU reports for
  * itself, and the last one to report ends the period and begins the next if somebody waits for one:
@@ -28,16 +29,24 @@
  *   waiting = all                         watching++ (even)
  *   smp_mb()                              full barrier of the RMW
  *   reads watching of CPU 2               reads waiting
+ *
+ * A CPU that goes down does the same for the last time, and stays even. It is in gp.cpus for a
+ * while still, which harms nobody.
  */
+#include "rcu.h"
+
+#include <inject.h>
 #include <irqflags.h>
+#include <lockdep.h>
 #include <mutex.h>
+#include <oracle.h>
 #include <percpu.h>
 #include <printk.h>
-#include <rcu.h>
 #include <rules.h>
 #include <smp.h>
 #include <spinlock.h>
 #include <time.h>
+#include <trace.h>
 #include <wait.h>
 
 /*
@@ -49,7 +58,7 @@ static struct {
 	u64 seq;	   /* written under lock, read by anybody */
 	u64 wanted;	   /* periods have to go on until seq reaches this; lock */
 	cpumask_t waiting; /* CPUs that owe a quiescent state; bits are cleared atomically */
-	cpumask_t cpus;	   /* that ever came online; lock */
+	cpumask_t cpus;	   /* that are up; lock */
 	u64 started;	   /* time_ns() */
 	u64 longest;
 	wait_queue_head_t wq;
@@ -63,31 +72,24 @@ static struct {
 	wait_queue_head_t wq;
 } ex = { .mutex = MUTEX_INIT(ex.mutex), .wq = WAIT_QUEUE_INIT(ex.wq) };
 
-/* A queue of callbacks that all wait for the same grace period. */
-struct cb_list {
-	struct rcu_head *head, **tail;
-	u64 seq;
-};
-
-/* To run now; after the period that WAIT.seq names; after the next. */
-enum { CB_DONE, CB_WAIT, CB_NEXT, NR_CB };
-
 struct rcu_cpu {
-	/* This CPU writes, with a full barrier; everybody reads. Even: idle, no reader. */
+	/* This CPU writes, with a full barrier; others read. Even: idle or down, so no reader. */
 	u64 watching;
 	bool irq_from_idle; /* this CPU, irqs off */
-
-	spinlock_t lock;
-	struct cb_list cbs[NR_CB];
-	u64 pending; /* queued and not yet run through; lock */
-	u64 queued, run;
-	wait_queue_head_t wq; /* of the callback thread */
-	struct rcu_head barrier_head;
 };
-static DEFINE_PER_CPU(struct rcu_cpu, rcu_cpu) = { .watching = 1 };
+static DEFINE_PER_CPU(struct rcu_cpu, rcu_cpu);
 
 /* ---- Sequence numbers ------------------------------------------------------------------ */
 
+/*
+ * RACE R3. The period under way began too early:
+ *   CPU 0                                  CPU 1
+ *   period begins, waits for CPU 0 alone   .
+ *   .                                      becomes a reader, reads the entry
+ *   unhooks the table, call_rcu            .
+ *   the period under way ends              .
+ *   frees the table                        follows the entry
+ */
 static u64 seq_snap(u64 seq)
 {
 	/* R3: a period under way may have begun before the caller's stores: it does not count. */
@@ -133,7 +135,16 @@ static cpumask_t idle_cpus(cpumask_t mask)
 
 static void gp_end(void);
 
-/* gp.lock held, no period under way. */
+/*
+ * gp.lock held, no period under way.
+ *
+ * RACE R1. A CPU is not asked:
+ *   CPU 0                                  CPU 1
+ *   .                                      irqs off, reads the entry
+ *   unhooks the table, call_rcu            .
+ *   period of CPU 0 alone: over            .
+ *   frees the table                        follows the entry
+ */
 static void gp_begin(void)
 {
 	cpumask_t all = rule(RCU_ALL_CPUS) ? gp.cpus : cpumask_of(smp_processor_id());
@@ -143,7 +154,7 @@ static void gp_begin(void)
 	WRITE_ONCE(gp.waiting, all);
 	/*
 	 * Orders every unhooking before this period, and the store of waiting, before the loads of
-	 * `watching` that follow. Pairs with the full barriers of rcu_idle_enter() and
+	 * `watching` that follow. Pairs with rcu_seq_snap(), rcu_idle_enter() and
 	 * rcu_idle_exit(): a CPU seen idle either is a reader only later and then sees the
 	 * unhooking, or sees its bit.
 	 */
@@ -152,6 +163,7 @@ static void gp_begin(void)
 	cpumask_t owed = fetch_and(&gp.waiting, ~idle);
 
 	/* Else somebody's report ends it, or has, and waits for the lock. */
+	trace(GP_BEGIN, 0, gp.seq, all & ~idle);
 	if (owed && !(owed & ~idle))
 		gp_end();
 }
@@ -163,8 +175,9 @@ static void gp_end(void)
 
 	if (age > gp.longest)
 		gp.longest = age;
-	/* Orders every CPU's report before the new seq. Pairs with rcu_seq_done(). */
+	/* Orders the reports before the new seq. Pairs with rcu_seq_done() and report(). */
 	smp_store_release(&gp.seq, gp.seq + 1);
+	trace(GP_END, 0, gp.seq, 0);
 	wake_up_all(&gp.wq);
 }
 
@@ -175,8 +188,7 @@ static void gp_advance(void)
 		gp_begin();
 }
 
-/* Asks for grace periods up to one that begins after now; returns its number. */
-static u64 gp_request(void)
+u64 rcu_gp_request(void)
 {
 	u64 asked = rcu_seq_snap();
 
@@ -194,23 +206,33 @@ static u64 gp_request(void)
 	return snap;
 }
 
+/* Clears this CPU's bit in the normal mask; the last one to do so ends the period. */
+static void report_normal(cpumask_t me)
+{
+	inject_delay(QS);
+	trace(QUIESCENT, 0, READ_ONCE(gp.seq), 0); /* before: the period may be over behind it */
+	if (fetch_and(&gp.waiting, ~me) != me)
+		return;
+	bool on = spin_lock_irqsave(&gp.lock);
+
+	gp_end();
+	gp_advance();
+	spin_unlock_irqrestore(&gp.lock, on);
+}
+
 /*
  * This CPU has passed a quiescent state: clears its bit in the normal and the expedited mask. irqs
  * off. The RMWs are full barriers: they order every access of this CPU's earlier readers before the
  * clearing, which gp_end()'s release (and the expedited waiter's acquire) hand on to the freer; and
- * the clearing before later readers. Pairs with gp_end() and synchronize_rcu_expedited().
+ * the clearing before later readers. Pairs with gp_end(), rcu_seq_done(),
+ * synchronize_rcu_expedited(). Pairs with gup_chunk() in mm/gup.c.
  */
 static void report(void)
 {
 	cpumask_t me = cpumask_of(smp_processor_id());
 
-	if (READ_ONCE(gp.waiting) & me && fetch_and(&gp.waiting, ~me) == me) {
-		bool on = spin_lock_irqsave(&gp.lock);
-
-		gp_end();
-		gp_advance();
-		spin_unlock_irqrestore(&gp.lock, on);
-	}
+	if (READ_ONCE(gp.waiting) & me)
+		report_normal(me);
 	if (READ_ONCE(ex.waiting) & me && fetch_and(&ex.waiting, ~me) == me)
 		wake_up_all(&ex.wq);
 }
@@ -224,22 +246,31 @@ void rcu_note_context_switch(void)
 
 void rcu_idle_enter(void)
 {
-	/* Full barrier: orders this CPU's readers before "idle". Pairs with gp_begin(). */
+	/* Full barrier: its readers, then "idle". Pairs with gp_begin() and exp_begin(). */
 	fetch_add(&this_cpu(rcu_cpu).watching, 1);
 	report();
 }
 
 void rcu_idle_exit(void)
 {
-	/* Full barrier: orders "not idle" before this CPU's readers. Pairs with gp_begin(). */
+	/* Full barrier: "not idle", then its readers. Pairs with gp_begin() and exp_begin(). */
 	fetch_add(&this_cpu(rcu_cpu).watching, 1);
 }
 
+/*
+ * RACE R4. A handler runs on a CPU that counts as idle:
+ *   CPU 0                                  CPU 1, idle
+ *   .                                      interrupt: the handler reads the entry
+ *   unhooks the table, call_rcu            .
+ *   CPU 1 is idle, so not waited for       .
+ *   frees the table                        follows the entry
+ */
 void rcu_irq_enter(void)
 {
 	struct rcu_cpu *rc = this_cpu_ptr(&rcu_cpu);
 
-	rc->irq_from_idle = !(rc->watching & 1);
+	/* Else a reader in the handler would not be waited for. [R4] */
+	rc->irq_from_idle = !(rc->watching & 1) && rule(RCU_IRQ_FROM_IDLE);
 	if (rc->irq_from_idle)
 		rcu_idle_exit();
 }
@@ -258,6 +289,13 @@ void rcu_irq_exit(void)
  * Whether the context that this interrupt stopped is outside every reader: it had interrupts on, or
  * the interrupt would not be here, so preemption decides [R2]. A walk with interrupts off keeps the
  * interrupt away. Pairs with gup_chunk() in mm/gup.c.
+ *
+ * RACE R2. The tick stops a reader and reports for it:
+ *   CPU 0                                  CPU 1
+ *   .                                      preemption off, reads the entry
+ *   unhooks the table, call_rcu            .
+ *   .                                      tick: reports a quiescent state
+ *   frees the table                        follows the entry
  */
 static bool interrupted_quiescent(void)
 {
@@ -281,152 +319,23 @@ void rcu_exp_ipi(void)
 		report_from_irq();
 }
 
-/* ---- Callbacks --------------------------------------------------------------------------- */
-
-static void cb_list_init(struct cb_list *l)
-{
-	l->head = NULL;
-	l->tail = &l->head;
-}
-
-static void cb_append(struct cb_list *l, struct rcu_head *head)
-{
-	head->next = NULL;
-	*l->tail = head;
-	l->tail = &head->next;
-}
-
-static void cb_splice(struct cb_list *from, struct cb_list *to)
-{
-	if (!from->head)
-		return;
-	*to->tail = from->head;
-	to->tail = from->tail;
-	cb_list_init(from);
-}
-
-/* Moves callbacks whose period has ended to DONE. rc->lock held. */
-static void cb_advance(struct rcu_cpu *rc)
-{
-	while (rc->cbs[CB_WAIT].head && rcu_seq_done(rc->cbs[CB_WAIT].seq)) {
-		cb_splice(&rc->cbs[CB_WAIT], &rc->cbs[CB_DONE]);
-		rc->cbs[CB_WAIT].seq = rc->cbs[CB_NEXT].seq;
-		cb_splice(&rc->cbs[CB_NEXT], &rc->cbs[CB_WAIT]);
-	}
-}
-
-/*
- * Two waiting segments are enough: while a callback waits for period S, seq is S - 3 at least, so
- * no snapshot can be above S + 2.
- */
-static void cb_enqueue(struct rcu_cpu *rc, struct rcu_head *head, u64 snap)
-{
-	cb_advance(rc);
-	struct cb_list *l = &rc->cbs[CB_WAIT];
-
-	if (l->head && l->seq < snap) {
-		l = &rc->cbs[CB_NEXT];
-		BUG_ON_RULE(RCU_NEXT_PERIOD, l->head && l->seq > snap);
-	}
-	if (!l->head || l->seq < snap)
-		l->seq = snap;
-	cb_append(l, head);
-	rc->pending++;
-	rc->queued++;
-}
-
-static void call_rcu_on(unsigned int cpu, struct rcu_head *head, void (*fn)(struct rcu_head *))
-{
-	struct rcu_cpu *rc = per_cpu_ptr(&rcu_cpu, cpu);
-
-	head->fn = fn;
-	u64 snap = gp_request();
-	bool on = spin_lock_irqsave(&rc->lock);
-
-	cb_enqueue(rc, head, snap);
-	spin_unlock_irqrestore(&rc->lock, on);
-}
-
-void call_rcu(struct rcu_head *head, void (*fn)(struct rcu_head *))
-{
-	preempt_disable();
-	call_rcu_on(smp_processor_id(), head, fn);
-	preempt_enable();
-}
-
-/* Takes one finished callback, or NULL. */
-static struct rcu_head *cb_take(struct rcu_cpu *rc)
-{
-	bool on = spin_lock_irqsave(&rc->lock);
-	struct cb_list *done = &rc->cbs[CB_DONE];
-
-	cb_advance(rc);
-	struct rcu_head *head = done->head;
-
-	if (head) {
-		done->head = head->next;
-		if (!done->head)
-			cb_list_init(done);
-	}
-	spin_unlock_irqrestore(&rc->lock, on);
-	return head;
-}
-
-static void cb_run(struct rcu_cpu *rc, struct rcu_head *head)
-{
-	head->fn(head);
-	bool on = spin_lock_irqsave(&rc->lock);
-
-	rc->pending--;
-	rc->run++;
-	spin_unlock_irqrestore(&rc->lock, on);
-}
-
-static bool cb_ready(struct rcu_cpu *rc)
-{
-	/* Hints without the lock: the tick asks again, and cb_take() looks under it. */
-	return READ_ONCE(rc->cbs[CB_DONE].head) ||
-	       (READ_ONCE(rc->cbs[CB_WAIT].head) && rcu_seq_done(READ_ONCE(rc->cbs[CB_WAIT].seq)));
-}
-
-/* One a CPU, pinned to it. */
-static void cb_thread(void *arg)
-{
-	struct rcu_cpu *rc = arg;
-
-	for (;;) {
-		struct rcu_head *head;
-
-		wait_event(rc->wq, cb_ready(rc));
-		while ((head = cb_take(rc))) {
-			cb_run(rc, head);
-			cond_resched();
-		}
-	}
-}
-
 void rcu_tick(void)
 {
-	struct rcu_cpu *rc = this_cpu_ptr(&rcu_cpu);
 	cpumask_t me = cpumask_of(smp_processor_id());
 
 	if ((READ_ONCE(gp.waiting) | READ_ONCE(ex.waiting)) & me)
 		report_from_irq();
-	if (cb_ready(rc))
-		wake_up_all(&rc->wq);
-}
-
-bool rcu_needs_cpu(void)
-{
-	return READ_ONCE(this_cpu(rcu_cpu).pending) != 0;
+	rcu_callback_tick();
 }
 
 /* ---- Waiting ----------------------------------------------------------------------------- */
 
 void synchronize_rcu(void)
 {
+	if (!lock_may_wait(__func__))
+		return;
 	might_sleep();
-	u64 snap = gp_request();
+	u64 snap = rcu_gp_request();
 
 	wait_event(gp.wq, rcu_seq_done(snap));
 }
@@ -440,21 +349,24 @@ static void exp_begin(void)
 	WRITE_ONCE(ex.waiting, all);
 	/*
 	 * Orders every unhooking before this period, and the store of waiting, before the loads of
-	 * `watching`. Pairs with rcu_idle_enter() and rcu_idle_exit(), as in gp_begin().
+	 * `watching`. Pairs with rcu_idle_enter(), rcu_idle_exit(), synchronize_rcu_expedited().
 	 */
 	smp_mb();
 	/* The caller could be preempted until just now, so its CPU has no reader from before. */
 	cpumask_t quiet = idle_cpus(all) | cpumask_of(smp_processor_id());
 
 	fetch_and(&ex.waiting, ~quiet);
+	trace(EXP_BEGIN, 0, ex.seq, all & ~quiet);
 	smp_send(all & ~quiet, IPI_RCU_EXP);
 	preempt_enable();
 }
 
 void synchronize_rcu_expedited(void)
 {
+	if (!lock_may_wait(__func__))
+		return;
 	might_sleep();
-	/* Orders the caller's unhooking before the load of seq: a later period counts. */
+	/* The unhooking, then the load of seq: a later period counts. Pairs with exp_begin(). */
 	smp_mb();
 	u64 snap = (READ_ONCE(ex.seq) + 3) & ~1ULL;
 
@@ -468,49 +380,9 @@ void synchronize_rcu_expedited(void)
 		 */
 		wait_event(ex.wq, smp_load_acquire(&ex.waiting) == 0);
 		WRITE_ONCE(ex.seq, ex.seq + 1);
+		trace(EXP_END, 0, ex.seq, 0);
 	}
 	mutex_unlock(&ex.mutex);
-}
-
-static struct {
-	struct mutex mutex;
-	atomic_t count;
-	struct completion done;
-} barrier_state = { .mutex = MUTEX_INIT(barrier_state.mutex),
-		    .done = COMPLETION_INIT(barrier_state.done) };
-
-static void barrier_callback(struct rcu_head *head)
-{
-	if (atomic_dec_and_test(&barrier_state.count))
-		complete(&barrier_state.done);
-}
-
-void rcu_barrier(void)
-{
-	unsigned int cpu;
-
-	might_sleep();
-	mutex_lock(&barrier_state.mutex);
-	/*
-	 * One for ourselves, so that the count cannot reach zero while callbacks are being queued.
-	 */
-	atomic_set(&barrier_state.count, 1);
-	for_each_possible_cpu(cpu) {
-		struct rcu_cpu *rc = per_cpu_ptr(&rcu_cpu, cpu);
-		/* Under the lock, so that it sees every callback queued before this call. */
-		bool on = spin_lock_irqsave(&rc->lock);
-		bool busy = rc->pending != 0;
-
-		spin_unlock_irqrestore(&rc->lock, on);
-		if (!busy)
-			continue;
-		atomic_inc(&barrier_state.count);
-		call_rcu_on(cpu, &rc->barrier_head, barrier_callback);
-		sched_kick(cpu); /* it may just have gone idle with nothing to do: it has now */
-	}
-	if (!atomic_dec_and_test(&barrier_state.count))
-		wait_for_completion(&barrier_state.done);
-	mutex_unlock(&barrier_state.mutex);
 }
 
 bool rcu_read_lock_held(void)
@@ -518,7 +390,7 @@ bool rcu_read_lock_held(void)
 	return current->preempt_count != 0 || irqs_disabled();
 }
 
-/* ---- Start and statistics ---------------------------------------------------------------- */
+/* ---- CPUs that come and go ---------------------------------------------------------------- */
 
 void rcu_cpu_online(unsigned int cpu)
 {
@@ -527,31 +399,31 @@ void rcu_cpu_online(unsigned int cpu)
 
 	WRITE_ONCE(gp.cpus, gp.cpus | cpumask_of(cpu));
 	spin_unlock_irqrestore(&gp.lock, on);
+	/* Its full barrier does the same for an expedited period, which reads cpus without lock. */
+	rcu_idle_exit();
 }
+
+void rcu_cpu_dying(void)
+{
+	rcu_idle_enter();
+}
+
+void rcu_cpu_dead(unsigned int cpu)
+{
+	bool on = spin_lock_irqsave(&gp.lock);
+
+	BUG_ON(cpu_watching(cpu));
+	WRITE_ONCE(gp.cpus, gp.cpus & ~cpumask_of(cpu));
+	spin_unlock_irqrestore(&gp.lock, on);
+	rcu_callback_take_over(cpu);
+}
+
+/* ---- Start and statistics ---------------------------------------------------------------- */
 
 void rcu_init(void)
 {
-	unsigned int cpu, i;
-
-	for_each_possible_cpu(cpu) {
-		struct rcu_cpu *rc = per_cpu_ptr(&rcu_cpu, cpu);
-
-		spin_lock_init(&rc->lock);
-		wait_queue_init(&rc->wq);
-		for (i = 0; i < NR_CB; i++)
-			cb_list_init(&rc->cbs[i]);
-	}
+	rcu_callback_init();
 	rcu_cpu_online(0);
-}
-
-void rcu_init_threads(void)
-{
-	unsigned int cpu;
-
-	for_each_possible_cpu(cpu)
-		if (thread_spawn(cb_thread, per_cpu_ptr(&rcu_cpu, cpu), cpumask_of(cpu), "rcu/%u",
-				 cpu) != 0)
-			boot_fail("too little memory: no room for RCU's threads");
 }
 
 void rcu_get_stats(struct rcu_stats *s)
@@ -568,8 +440,10 @@ void rcu_get_stats(struct rcu_stats *s)
 	};
 	spin_unlock_irqrestore(&gp.lock, on);
 	for_each_possible_cpu(cpu) {
-		s->callbacks_queued += READ_ONCE(per_cpu(rcu_cpu, cpu).queued);
-		s->callbacks_run += READ_ONCE(per_cpu(rcu_cpu, cpu).run);
+		struct rcu_callback_stats c = rcu_callback_get_stats(cpu);
+
+		s->callbacks_queued += c.queued;
+		s->callbacks_run += c.run;
 	}
 }
 
@@ -588,12 +462,10 @@ void rcu_print(void)
 			   (unsigned long long)s.waiting);
 	print_line("CPU  state  callbacks: queued        run    pending");
 	for_each_online_cpu(cpu) {
-		struct rcu_cpu *rc = per_cpu_ptr(&rcu_cpu, cpu);
+		struct rcu_callback_stats c = rcu_callback_get_stats(cpu);
 
 		print_line("%3u  %-5s  %17llu %10llu %10llu", cpu,
-			   cpu_watching(cpu) ? "busy" : "idle",
-			   (unsigned long long)READ_ONCE(rc->queued),
-			   (unsigned long long)READ_ONCE(rc->run),
-			   (unsigned long long)READ_ONCE(rc->pending));
+			   cpu_watching(cpu) ? "busy" : "idle", (unsigned long long)c.queued,
+			   (unsigned long long)c.run, (unsigned long long)c.pending);
 	}
 }

@@ -16,18 +16,12 @@
 #include <string.h>
 
 const struct rule_info rule_table[NR_RULES] = {
-#define RULE_INFO(name, id, sentence) [RULE_##name] = { #name, id, sentence },
+#define RULE_INFO(name, id, sentence, where, run, by, needs, known)                                \
+	[RULE_##name] = { #name, id, sentence, where, run, by, NEED_##needs, known },
 	RULE_TABLE(RULE_INFO)
 #undef RULE_INFO
 };
 
-u64 rules_off;
-
-#ifdef GRACE_RULES_FIXED
-#define rules_fixed true
-#else
-#define rules_fixed false
-#endif
 
 int rule_find(const char *name_or_id)
 {
@@ -39,17 +33,24 @@ int rule_find(const char *name_or_id)
 	return -ENOENT;
 }
 
+#ifdef GRACE_RULES_FIXED
+int rule_switch(enum rule r, bool on)
+{
+	return -EPERM;
+}
+#else
+u64 rules_off;
+
 /* The new state reaches the other CPUs whenever they look next: no order is needed. */
 int rule_switch(enum rule r, bool on)
 {
-	if (rules_fixed)
-		return -EPERM;
 	if (on)
 		__atomic_fetch_and(&rules_off, ~BIT(r), __ATOMIC_RELAXED);
 	else
 		__atomic_fetch_or(&rules_off, BIT(r), __ATOMIC_RELAXED);
 	return 0;
 }
+#endif
 
 /* Takes the word up to a comma out of *s. */
 static int knock_out_next(const char **s)

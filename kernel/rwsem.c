@@ -21,6 +21,7 @@
  *     first waiter                         sleeps, unlocks
  */
 #include <bug.h>
+#include <lockdep.h>
 #include <mutex.h>
 #include <thread.h>
 
@@ -30,11 +31,12 @@ struct rwsem_waiter {
 	bool write;
 };
 
-void rwsem_init(struct rwsem *s)
+void rwsem_init_at(struct rwsem *s, vaddr_t place)
 {
 	s->state = 0;
 	s->writer = NULL;
-	spin_lock_init(&s->lock);
+	spin_lock_init_at(&s->lock, lock_inner(place));
+	lock_init(&s->class, place);
 	list_init(&s->waiters);
 }
 
@@ -116,7 +118,7 @@ static bool take_first(struct rwsem *s, const struct rwsem_waiter *w, bool lost_
 		return true;
 	if (!lost_before || READ_ONCE(s->state) & RWSEM_HANDOFF)
 		return false;
-	/* Full barrier: it may have been released before "kept" was seen, so look again. */
+	/* Full barrier: released before "kept" was seen? Look again. Pairs with up_read(). */
 	fetch_or(&s->state, RWSEM_HANDOFF);
 	return take(s, w->write, true);
 }
@@ -131,7 +133,7 @@ static __noinline void wait_for_turn(struct rwsem *s, bool write)
 	list_add_tail(&w.node, &s->waiters);
 	/*
 	 * Full barrier: orders "somebody waits" before the look at the holders. Pairs with
-	 * up_read() etc.
+	 * up_read() and up_write().
 	 */
 	fetch_or(&s->state, RWSEM_WAITERS);
 	while (!take_first(s, &w, lost)) {
@@ -149,24 +151,45 @@ static __noinline void wait_for_turn(struct rwsem *s, bool write)
 	unlock_and_wake(s, write ? NULL : first_thread(s));
 }
 
+/* The locks' checker is asked before the lock is: it reports what would never come. */
+static bool try_take(struct rwsem *s, bool write, vaddr_t ip)
+{
+	if (!lock_acquire(&s->class, LOCK_SLEEPS | LOCK_TRY, ip))
+		return false;
+	BUG_ON(in_interrupt());
+	if (take(s, write, false))
+		return true;
+	(void)lock_release(&s->class, ip);
+	return false;
+}
+
+static void take_or_wait(struct rwsem *s, bool write, vaddr_t ip)
+{
+	if (!lock_acquire(&s->class, LOCK_SLEEPS, ip))
+		return;
+	if (!take(s, write, false))
+		wait_for_turn(s, write);
+}
+
 void down_read(struct rwsem *s)
 {
 	might_sleep();
-	if (!take(s, false, false))
-		wait_for_turn(s, false);
+	take_or_wait(s, false, caller_address());
 }
 
 bool down_read_trylock(struct rwsem *s)
 {
-	BUG_ON(in_interrupt());
-	return take(s, false, false);
+	return try_take(s, false, caller_address());
 }
 
 void up_read(struct rwsem *s)
 {
+	if (!lock_release(&s->class, caller_address()))
+		return;
 	BUG_ON(in_interrupt());
 	/*
-	 * Full barrier: the reader's accesses come before. Pairs with take() and wait_for_turn().
+	 * Full barrier: the reader's accesses come before. Pairs with take(), take_first() and
+	 * wait_for_turn().
 	 */
 	u32 old = fetch_add(&s->state, -RWSEM_READER);
 
@@ -178,18 +201,18 @@ void up_read(struct rwsem *s)
 void down_write(struct rwsem *s)
 {
 	might_sleep();
-	if (!take(s, true, false))
-		wait_for_turn(s, true);
+	take_or_wait(s, true, caller_address());
 }
 
 bool down_write_trylock(struct rwsem *s)
 {
-	BUG_ON(in_interrupt());
-	return take(s, true, false);
+	return try_take(s, true, caller_address());
 }
 
 void up_write(struct rwsem *s)
 {
+	if (!lock_release(&s->class, caller_address()))
+		return;
 	BUG_ON(in_interrupt() || s->writer != current);
 	s->writer = NULL;
 	/* Full barrier, as in up_read(). Pairs with take() and wait_for_turn(). */

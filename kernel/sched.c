@@ -86,8 +86,7 @@ void rq_dequeue(struct runqueue *rq, struct thread *t)
 	WRITE_ONCE(rq->nr_queued, rq->nr_queued - 1);
 }
 
-/* Locks t's home, which may change until it is locked. irqs off. */
-static struct runqueue *lock_home(struct thread *t)
+struct runqueue *sched_lock_home(struct thread *t)
 {
 	for (;;) {
 		struct runqueue *rq = cpu_rq(READ_ONCE(t->cpu));
@@ -157,7 +156,7 @@ static bool wake_irqoff(struct thread *t)
 		home = cpu_rq(READ_ONCE(t->cpu));
 		to = cpu_rq(sched_select_cpu(t));
 		rq_lock_two(home, to);
-		if (t->cpu == home->cpu && cpumask_has(t->allowed, to->cpu))
+		if (t->cpu == home->cpu && sched_may_queue(t, to->cpu))
 			break;
 		rq_unlock_two(home, to);
 	}
@@ -225,18 +224,23 @@ static void requeue(struct runqueue *rq, struct thread *prev)
 	rq_enqueue(rq, prev, first);
 }
 
-/* Decides what becomes of prev and who is next. rq->lock held. */
+/*
+ * Decides what becomes of prev and who is next. rq->lock held. A CPU that goes down runs its idle
+ * thread alone; what waits in its queue is moved, or waits for it to come back.
+ */
 static struct thread *pick_next(struct runqueue *rq, struct thread *prev, bool preempt)
 {
-	bool asked = prev->need_resched;
+	bool asked = prev->need_resched, active = sched_cpu_active(rq->cpu);
 	bool goes_on = prev != rq->idle &&
 		       (prev->state == THREAD_RUNNABLE || (preempt && prev->state != THREAD_DEAD));
 
 	WRITE_ONCE(prev->need_resched, false);
-	if (goes_on && !cpumask_has(prev->allowed, rq->cpu)) {
+	if (goes_on && !(active && cpumask_has(prev->allowed, rq->cpu))) {
 		set_misplaced(rq, prev);
 		goes_on = false;
 	}
+	if (!active)
+		return rq->idle;
 	if (goes_on && !asked && prev->slice > 0)
 		return prev;
 	if (list_empty(&rq->queue)) {
@@ -284,7 +288,7 @@ static void switch_address_space(struct runqueue *rq, struct thread *prev, struc
 
 /*
  * The second half of a switch, on next's stack. prev ran before, and is saved now: the unlock
- * orders that before whoever takes the lock next. Pairs with lock_home() and rq_lock_two().
+ * orders that before whoever takes the lock next, in sched_lock_home() or rq_lock_two().
  */
 static void finish_switch(struct thread *prev)
 {
@@ -296,8 +300,8 @@ static void finish_switch(struct thread *prev)
 	rq->drop_mm = NULL;
 	rq->misplaced = NULL;
 	/*
-	 * Orders the saved registers before on_cpu, for those who read it without the lock:
-	 * backtraces.
+	 * Orders the saved registers before on_cpu, for those who read it without the lock. Pairs
+	 * with the acquire of on_cpu in backtraces.
 	 */
 	smp_store_release(&prev->on_cpu, false);
 	raw_spin_unlock(&rq->lock);
@@ -416,26 +420,27 @@ void cond_resched(void)
 
 static void set_allowed_current(struct thread *t, cpumask_t allowed)
 {
-	BUG_ON(!(allowed & READ_ONCE(cpu_online_mask)));
 	bool on = local_irq_save();
-	struct runqueue *rq = lock_home(t);
+	struct runqueue *rq = sched_lock_home(t);
 
 	t->allowed = allowed;
+	if (!(allowed & READ_ONCE(cpu_active_mask)))
+		sched_fall_back(t);
 	raw_spin_unlock(&rq->lock);
 	pass_closed(true); /* the pass finds it misplaced, if it is, and sees that it moves */
 	local_irq_restore(on);
 }
 
-/* Moves t, which is queued where it may not run. Its home may change until both are locked. */
-static void move_queued(struct thread *t)
+void sched_move_queued(struct thread *t)
 {
 	bool on = local_irq_save();
 	struct runqueue *home = cpu_rq(READ_ONCE(t->cpu));
 	struct runqueue *to = cpu_rq(sched_select_cpu(t));
 	bool kick = false;
 
+	/* Its home may have changed until both are locked: the caller looks again. */
 	rq_lock_two(home, to);
-	if (t->cpu == home->cpu && t->on_rq && cpumask_has(t->allowed, to->cpu)) {
+	if (t->cpu == home->cpu && t->on_rq && sched_may_queue(t, to->cpu)) {
 		rq_dequeue(home, t);
 		kick = enqueue_woken(to, t);
 	}
@@ -455,11 +460,11 @@ void thread_set_allowed(struct thread *t, cpumask_t allowed)
 	}
 	for (;;) {
 		bool on = local_irq_save();
-		struct runqueue *home = lock_home(t);
+		struct runqueue *home = sched_lock_home(t);
 		unsigned int cpu = home->cpu;
 
 		t->allowed = allowed;
-		bool misplaced = !cpumask_has(allowed, cpu);
+		bool misplaced = !sched_may_queue(t, cpu);
 		bool queued = misplaced && t->on_rq, running = misplaced && t->on_cpu;
 
 		raw_spin_unlock(&home->lock);
@@ -468,7 +473,7 @@ void thread_set_allowed(struct thread *t, cpumask_t allowed)
 			sched_kick(cpu); /* its next pass finds it misplaced */
 		if (!queued)
 			return;
-		move_queued(t);
+		sched_move_queued(t);
 	}
 }
 
@@ -496,8 +501,7 @@ void sched_tick(struct trap_frame *tf)
 void sched_assert_may_sleep(const char *file, int line)
 {
 	if (unlikely(!preemptible()) && sched_running())
-		panic("%s:%d: may not sleep here: preempt_count %#x, irqs %s", file, line,
-		      current->preempt_count, irqs_disabled() ? "off" : "on");
+		lock_report_sleep(file, line);
 }
 
 bool sched_cpu_idle(unsigned int cpu)

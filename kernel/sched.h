@@ -53,6 +53,28 @@ void rq_unlock_two(struct runqueue *a, struct runqueue *b);
 void rq_enqueue(struct runqueue *rq, struct thread *t, bool first);
 void rq_dequeue(struct runqueue *rq, struct thread *t);
 
+/*
+ * True if t may be in cpu's queue: where it may run, or, if it may not run anywhere now, where it
+ * waits for its CPU to come up. Exact under the lock of cpu's queue.
+ */
+static inline bool sched_may_queue(const struct thread *t, unsigned int cpu)
+{
+	cpumask_t active = READ_ONCE(cpu_active_mask);
+
+	return cpumask_has(t->allowed, cpu) &&
+	       (cpumask_has(active, cpu) || !(t->allowed & active));
+}
+static inline bool sched_cpu_active(unsigned int cpu)
+{
+	return cpumask_has(READ_ONCE(cpu_active_mask), cpu);
+}
+
+/* sched.c */
+/* Locks t's home, which may change until it is locked. irqs off. */
+struct runqueue *sched_lock_home(struct thread *t);
+/* Moves t, if it is queued where it may not run. */
+void sched_move_queued(struct thread *t);
+
 /* balance.c */
 /* Threads that want the CPU. Without the lock: a hint. */
 unsigned int rq_load(const struct runqueue *rq);
@@ -62,6 +84,8 @@ unsigned int sched_select_cpu(const struct thread *t);
  * Moves a thread here from the busiest CPU if that makes the load more even. irqs off, no rq lock.
  */
 bool sched_pull(struct runqueue *me);
+/* t may run nowhere: counts it, and allows it every CPU. The lock of t's home is held. */
+void sched_fall_back(struct thread *t);
 /* From the tick, irqs off, no rq lock. */
 void sched_balance_tick(struct runqueue *rq);
 
@@ -70,6 +94,8 @@ bool sched_running(void);
 
 /* thread.c: t has switched out for the last time; its stack may go. irqs off, no rq lock. */
 void thread_reap(struct thread *t);
+/* thread.c: the thread with the lowest id above `above`, with a reference, or NULL. */
+struct thread *thread_next(s64 above);
 /* thread.c: makes t known to threads_print(). Any context. */
 void thread_list_add(struct thread *t);
 

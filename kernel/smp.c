@@ -10,8 +10,9 @@
  * with wait until fn is done; other threads of the CPU wait for it. All waiting can be preempted if
  * the caller can, or a CPU that does not answer would take the caller's CPU with it.
  * Rules: T4 (asserted in smp_call_mask()). Locks: none; the lists are pushed to by
- * compare-exchange.
- * See also: tests/test_smp.c.
+ * compare-exchange. A CPU that goes down closes its list in the same way: a call is either in the
+ * list before that, and is run, or is refused.
+ * See also: hotplug.c, tests/test_smp.c.
  *
  *   sender                                    target
  *   seq++, pushes the record
@@ -21,7 +22,11 @@
  *   waits for done == seq              <---     done = seq (release)
  */
 #include <bug.h>
+#include <errno.h>
+#include <inject.h>
 #include <irqflags.h>
+#include <lockdep.h>
+#include <oracle.h>
 #include <printk.h>
 #include <rcu.h>
 #include <rules.h>
@@ -29,6 +34,7 @@
 #include <symbols.h>
 #include <thread.h>
 #include <time.h>
+#include <trace.h>
 #include <trap.h>
 
 struct call {
@@ -56,7 +62,7 @@ struct request {
 struct smp_cpu {
 	/* Everybody. */
 	u64 reasons;
-	struct call *calls; /* newest first */
+	struct call *calls; /* newest first, or CLOSED */
 
 	/* This CPU; others read. */
 	u64 sent, taken;
@@ -64,6 +70,10 @@ struct smp_cpu {
 	struct call out[MAX_CPUS]; /* to each target */
 };
 static DEFINE_PER_CPU(struct smp_cpu, smp_cpu);
+
+/* The list of a CPU that is down. */
+static struct call closed;
+#define CLOSED (&closed)
 
 /* ---- Sending --------------------------------------------------------------------------------- */
 
@@ -134,12 +144,16 @@ static void run_calls(void)
 	while (c) {
 		struct call *next = c->next; /* the record may be used again once it is done */
 
+		inject_delay(ACK);
 		run_call(c);
 		c = next;
 	}
 }
 
-/* Sends r to cpu by this CPU's record for it; false if that is in use. Preemption off. */
+/*
+ * Sends r to cpu by this CPU's record for it, which is done with at once if cpu is down; false if
+ * the record is in use. Preemption off.
+ */
 static bool call_try_push(unsigned int cpu, const struct request *r, struct ticket *ticket)
 {
 	struct call **list = &per_cpu(smp_cpu, cpu).calls;
@@ -157,10 +171,15 @@ static bool call_try_push(unsigned int cpu, const struct request *r, struct tick
 	*ticket = (struct ticket){ c, c->seq };
 	do {
 		old = READ_ONCE(*list);
+		if (unlikely(old == CLOSED)) {
+			WRITE_ONCE(c->done, c->seq);
+			return true;
+		}
 		c->next = old;
 		/*
-		 * Full barrier: orders the record's contents before it is found. Pairs with
-		 * run_calls().
+		 * Full barrier: orders the record's contents before it is found, and before
+		 * smp_send() reads who is online. Pairs with run_calls(), smp_close() and
+		 * smp_open().
 		 */
 	} while (cmpxchg(list, old, c) != old);
 	return true;
@@ -211,6 +230,8 @@ void smp_call_mask(cpumask_t mask, smp_call_fn fn, void *arg, bool wait)
 	cpumask_t targets = mask & READ_ONCE(cpu_online_mask), left = targets;
 	unsigned int cpu;
 
+	if (wait && (targets & ~cpumask_of(smp_processor_id())) && !lock_may_wait(__func__))
+		return;
 	BUG_ON(in_interrupt());
 	BUG_ON_RULE(NO_WAIT_LOCKED, wait && irqs_disabled() &&
 					    (targets & ~cpumask_of(smp_processor_id())));
@@ -254,15 +275,42 @@ void handle_ipi(void)
 	 */
 	u64 reasons = xchg(&sc->reasons, 0);
 
-	if (reasons & IPI_STOP)
-		stop_this_cpu();
+	trace(IPI, 0, reasons, 0);
 	if (reasons & IPI_BACKTRACE)
 		backtrace_ipi(irq_frame());
+	if (reasons & IPI_STOP)
+		stop_this_cpu();
 	if (reasons & IPI_CALL)
 		run_calls();
 	if (reasons & IPI_RCU_EXP)
 		rcu_exp_ipi();
 	/* IPI_RESCHED: irq_exit() looks at need_resched, and the idle loop at its queue. */
+}
+
+bool smp_close(void)
+{
+	run_calls();
+	/* Full barrier: who finds it closed sees what this CPU did. Pairs with call_try_push(). */
+	return cmpxchg(&this_cpu(smp_cpu).calls, NULL, CLOSED) == NULL;
+}
+
+void smp_open(void)
+{
+	struct smp_cpu *sc = this_cpu_ptr(&smp_cpu);
+
+	/*
+	 * A reason from before may have lost its interrupt, and would keep every later one from
+	 * being sent. Its sender does not wait for it.
+	 */
+	xchg(&sc->reasons, 0);
+	cmpxchg(&sc->calls, CLOSED, NULL);
+	/*
+	 * Full barrier: orders the joining before the look at the list, where somebody may just
+	 * have put a call who still sees the CPU offline and sends no interrupt; and before the
+	 * caller's dropping of what it was not told. Pairs with call_try_push().
+	 */
+	fetch_or(&cpu_online_mask, cpumask_of(smp_processor_id()));
+	run_calls();
 }
 
 u64 smp_ipis_sent(unsigned int cpu)
@@ -279,17 +327,26 @@ u64 smp_ipis_taken(unsigned int cpu)
 
 #define START_LIMIT (2 * NSEC_PER_SEC)
 
-static bool wait_online(unsigned int cpu)
+static bool wait_active(unsigned int cpu)
 {
 	u64 start = time_ns();
 
-	/* secondary_main() sets the bit once the CPU can take interrupts. */
-	while (!cpumask_has(READ_ONCE(cpu_online_mask), cpu)) {
+	/* secondary_main() sets the bit last. */
+	while (!cpumask_has(READ_ONCE(cpu_active_mask), cpu)) {
 		if (time_ns() - start > START_LIMIT)
 			return false;
 		thread_yield();
 	}
 	return true;
+}
+
+int smp_start(unsigned int cpu, struct thread *idle)
+{
+	int err = arch_cpu_start(cpu, idle);
+
+	if (err)
+		return err;
+	return wait_active(cpu) ? 0 : -ETIMEDOUT;
 }
 
 static void start_cpu(unsigned int cpu, struct thread *idle)
@@ -298,12 +355,12 @@ static void start_cpu(unsigned int cpu, struct thread *idle)
 		printk("smp: CPU %u not started: no memory for its idle thread", cpu);
 		return;
 	}
-	int err = arch_cpu_start(cpu, idle);
+	int err = smp_start(cpu, idle);
 
-	if (err)
-		printk("smp: CPU %u not started: the firmware refused it (error %d)", cpu, -err);
-	else if (!wait_online(cpu))
+	if (err == -ETIMEDOUT)
 		printk("smp: CPU %u did not come up within 2 s; going on without it", cpu);
+	else if (err)
+		printk("smp: CPU %u not started: the firmware refused it (error %d)", cpu, -err);
 }
 
 void smp_init(void)

@@ -279,8 +279,7 @@ struct thread *sched_make_idle(unsigned int cpu)
 
 /* ---- Listing ------------------------------------------------------------------------------- */
 
-/* The thread with the lowest id above `above`, with a reference, or NULL. */
-static struct thread *next_thread(s64 above)
+struct thread *thread_next(s64 above)
 {
 	struct thread *t, *found = NULL;
 	bool on = spin_lock_irqsave(&list_lock);
@@ -310,7 +309,7 @@ void threads_print(void)
 
 	print_line("%4s  %-19s %-8s %3s %18s %10s %10s", "ID", "NAME", "STATE", "CPU", "ALLOWED",
 		   "TIME ms", "SWITCHES");
-	while ((t = next_thread(id))) {
+	while ((t = thread_next(id))) {
 		u64 ms = cycles_to_ns(READ_ONCE(t->run_time)) / NSEC_PER_MSEC;
 
 		print_line("%4u  %-19s %-8s %3u %#18llx %10llu %10llu", t->id, t->name,

@@ -107,12 +107,25 @@ void timer_init(struct timer *t, void (*fn)(struct timer *))
 	list_init(&t->node);
 }
 
+/* Locks the base that t is or was on: while it is pending there it may be taken over. irqs off. */
+static struct timer_base *lock_base(struct timer *t)
+{
+	for (;;) {
+		unsigned int cpu = READ_ONCE(t->cpu);
+		struct timer_base *base = per_cpu_ptr(&timer_base, cpu);
+
+		raw_spin_lock(&base->lock);
+		if (t->cpu == cpu)
+			return base;
+		raw_spin_unlock(&base->lock);
+	}
+}
+
 /* Takes t off its list if it is pending; true if its fn is running. irqs off. */
 static bool timer_unlink(struct timer *t)
 {
-	struct timer_base *base = per_cpu_ptr(&timer_base, t->cpu);
+	struct timer_base *base = lock_base(t);
 
-	raw_spin_lock(&base->lock);
 	if (t->pending)
 		list_del(&t->node);
 	t->pending = false;
@@ -145,6 +158,29 @@ void timer_start(struct timer *t, u64 ns)
 	timer_insert(base, t);
 	program(base);
 	raw_spin_unlock(&base->lock);
+	local_irq_restore(on);
+}
+
+void time_take_over(unsigned int cpu)
+{
+	struct timer_base *from = per_cpu_ptr(&timer_base, cpu);
+	bool on = local_irq_save();
+	struct timer_base *to = this_base();
+
+	/* Nobody else takes two of these locks, so the order does not matter. */
+	raw_spin_lock(&from->lock);
+	raw_spin_lock(&to->lock);
+	BUG_ON(from->running);
+	while (!list_empty(&from->timers)) {
+		struct timer *t = list_first_entry(&from->timers, struct timer, node);
+
+		list_del(&t->node);
+		WRITE_ONCE(t->cpu, smp_processor_id());
+		timer_insert(to, t);
+	}
+	program(to);
+	raw_spin_unlock(&to->lock);
+	raw_spin_unlock(&from->lock);
 	local_irq_restore(on);
 }
 
@@ -262,8 +298,11 @@ void time_init_cpu(void)
 	struct timer_base *base = this_base();
 
 	(void)time_ns();
-	spin_lock_init(&base->lock);
-	list_init(&base->timers);
+	if (!base->timers.next) { /* else it was up before, and others may have the lock */
+		spin_lock_init(&base->lock);
+		list_init(&base->timers);
+	}
+	base->slow = false;
 	base->programmed = NEVER;
 	set_next_tick(base);
 	reprogram(base);

@@ -14,9 +14,9 @@
 #include <time.h>
 #include <wait.h>
 
-void wait_queue_init(wait_queue_head_t *wq)
+void wait_queue_init_at(wait_queue_head_t *wq, vaddr_t place)
 {
-	spin_lock_init(&wq->lock);
+	spin_lock_init_at(&wq->lock, place);
 	list_init(&wq->waiters);
 }
 
@@ -28,7 +28,7 @@ void prepare_to_wait(wait_queue_head_t *wq, struct wait_entry *w, bool exclusive
 	w->exclusive = exclusive;
 	list_add_tail(&w->node, &wq->waiters);
 	spin_unlock_irqrestore(&wq->lock, on);
-	/* Full barrier: orders the queueing before the caller's test. Pairs with thread_wake(). */
+	/* The full barrier in it orders the queueing before the caller's test. */
 	thread_prepare_sleep();
 }
 
@@ -79,10 +79,10 @@ void wake_up_one(wait_queue_head_t *wq)
 
 #define DONE_FOR_ALL ~0u
 
-void completion_init(struct completion *c)
+void completion_init_at(struct completion *c, vaddr_t place)
 {
 	c->done = 0;
-	wait_queue_init(&c->wq);
+	wait_queue_init_at(&c->wq, place);
 }
 
 void complete(struct completion *c)

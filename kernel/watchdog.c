@@ -196,13 +196,13 @@ void watchdog_tick(struct trap_frame *tf)
 		return;
 	check_own_thread(tf);
 	/*
-	 * Acquire: orders the last looker's records before ours. Pairs with the release below. Read
-	 * first: the word is shared by all CPUs and written by few.
+	 * Acquire: orders the last looker's records before ours. Pairs with the release below: read
+	 * first, since the word is shared by all CPUs and written by few.
 	 */
 	if (READ_ONCE(looking) || cmpxchg_acquire(&looking, false, true))
 		return;
 	look_at_others(tf);
-	smp_store_release(&looking, false); /* Pairs with the cmpxchg_acquire() above. */
+	smp_store_release(&looking, false); /* Pairs with the acquire above. */
 }
 
 void watchdog_init(void)

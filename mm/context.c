@@ -7,7 +7,7 @@
  * given out in generations, and a roll-over begins a new one.
  * Why. What may a CPU's TLB hold? The answer is the mm's mask, and it has to be right at every
  * moment, in the middle of a switch too.
- * Rules: T1, T3, T5, T6. Locks: everything with irqs off; tags.lock inside.
+ * Rules: T1, T3, T5, T6, T8. Locks: everything with irqs off; tags.lock inside.
  * See also: mm/tlb.c (the flusher's half), kernel/sched.c (the caller), tests/test_context.c.
  *
  * The race of lazy skipping. The flusher need not interrupt a CPU that is lazy; either it sees the
@@ -18,6 +18,16 @@
  *   reads lazy                             smp_mb()
  *                                          reads tlb_gen: changed since it went lazy?
  *
+ * And of going lazy. The CPU notes a tlb_gen for which its interrupt has not come, and never will
+ * if the flusher trusts the mark: so the flusher skips only who noted an older one.
+ *
+ *   flusher                                CPU that goes lazy
+ *   tlb_gen++: 8                           .
+ *   .                                      lazy_gen = 8
+ *   .                                      lazy = true
+ *   reads lazy, then lazy_gen: not < 8     .
+ *   interrupts it all the same             .
+ *
  * Tag roll-over [T5]. Generation g + 1 gives numbers out again, while TLBs still hold entries of g:
  *
  *   CPU 0, no tag left (tags.lock)         CPU 1, runs mm A with tag 5 of g
@@ -27,13 +37,16 @@
  *                                          then loads a root with a tag of g + 1
  */
 #include <atomic.h>
+#include <inject.h>
 #include <irqflags.h>
+#include <ledger.h>
 #include <mm.h>
 #include <percpu.h>
 #include <rules.h>
 #include <smp.h>
 #include <spinlock.h>
 #include <thread.h>
+#include <trace.h>
 
 #define TAG_SHIFT 16
 #define TAG_MASK (BIT(TAG_SHIFT) - 1)
@@ -43,7 +56,7 @@ struct context {
 	/* This CPU writes with irqs off; flushers read. */
 	struct mm *loaded; /* whose root is in the register, or NULL */
 	bool lazy;
-	u64 lazy_gen; /* loaded->tlb_gen when it became lazy; this CPU only */
+	u64 lazy_gen; /* loaded->tlb_gen when it became lazy */
 
 	atomic64_t active_tag; /* generation and tag in use; 0: a roll-over came since */
 	u64 reserved_tag;      /* tags.lock: what it ran with when the last roll-over came */
@@ -80,7 +93,7 @@ static void rollover(void)
 	for_each_possible_cpu(cpu) {
 		struct context *c = per_cpu_ptr(&context, cpu);
 		/*
-		 * Full barrier. Pairs with the cmpxchg() in tag_get(): a CPU that took its tag
+		 * Full barrier. Pairs with the swap in tag_get(): a CPU that took its tag
 		 * without the lock is seen here and its number kept; one that did not sees 0 and
 		 * comes to the lock.
 		 */
@@ -95,6 +108,7 @@ static void rollover(void)
 	tags.flush_pending = cpu_possible_mask;
 	tags.hint = 1;
 	tags.rollovers++;
+	trace(ROLLOVER, 0, tags.generation >> TAG_SHIFT, 0);
 }
 
 /*
@@ -151,6 +165,13 @@ static u64 tag_new(struct mm *mm)
 	return tags.generation | tag;
 }
 
+/*
+ * RACE T5. A number comes back before its entries are gone:
+ *   CPU 0                                  CPU 1
+ *   .                                      runs mm A: entries under tag 5
+ *   roll-over: 5 is free again             switches away, drops nothing
+ *   gives 5 to mm B                        runs B with tag 5: meets A's entries
+ */
 static u64 tag_get_slow(struct mm *mm)
 {
 	struct context *c = this_cpu_ptr(&context);
@@ -173,13 +194,15 @@ static u64 tag_get_slow(struct mm *mm)
 	return tag;
 }
 
-/* The tag under which this CPU may load mm now. irqs off. */
-static unsigned int tag_get(struct mm *mm)
+/* The generation and tag under which this CPU may load mm now. irqs off. */
+static u64 tag_get(struct mm *mm)
 {
 	struct context *c = this_cpu_ptr(&context);
 
 	if (!arch.tag_bits)
 		return 0;
+	if (inject(ROLLOVER))
+		context_force_rollover();
 	u64 tag = (u64)atomic64_read(&mm->tag);
 	s64 active = atomic64_read(&c->active_tag);
 	/*
@@ -190,7 +213,7 @@ static unsigned int tag_get(struct mm *mm)
 
 	if (!same || !active || atomic64_cmpxchg(&c->active_tag, active, (s64)tag) != active)
 		tag = tag_get_slow(mm);
-	return tag & TAG_MASK;
+	return tag;
 }
 
 unsigned int mm_tag(const struct mm *mm)
@@ -222,6 +245,14 @@ static void join_mask(struct mm *mm, cpumask_t me)
 		smp_mb(); /* kept in it by tags: the barrier is needed all the same */
 }
 
+/*
+ * RACE T3. With tags, entries outlive the switch:
+ *   unmapper                               CPU 1
+ *   .                                      runs the mm: va -> page under tag 5
+ *   .                                      switches away and leaves the mask
+ *   clears, flushes: CPU 1 is not in it    .
+ *   frees the page                         switches back to tag 5: va -> page
+ */
 static void leave_mask(struct mm *mm, cpumask_t me)
 {
 	/* With tags the TLB keeps entries of prev, so the CPU stays in the mask [T3]. */
@@ -233,29 +264,41 @@ static void go_lazy(struct context *c)
 {
 	if (!c->loaded || c->lazy)
 		return;
-	c->lazy_gen = (u64)atomic64_read(&c->loaded->tlb_gen);
+	trace(LAZY, c->loaded->id, 0, 0);
+	WRITE_ONCE(c->lazy_gen, (u64)atomic64_read(&c->loaded->tlb_gen));
 	/*
 	 * Release: the generation is noted before flushers may skip us. Pairs with mm_cpu_lazy().
 	 */
 	smp_store_release(&c->lazy, true);
 }
 
+/*
+ * RACE T8. A lazy CPU was skipped and does not know:
+ *   flusher                                CPU 1
+ *   .                                      lazy; TLB: va -> page
+ *   clears the entry, skips lazy CPU 1     .
+ *   frees the page                         a thread of the mm runs here again
+ *   .                                      reads va: the next owner's page
+ */
 void mm_leave_lazy(struct mm *mm)
 {
 	struct context *c = this_cpu_ptr(&context);
 
+	ledger_leaving_lazy(mm);
 	WRITE_ONCE(c->lazy, false);
+	inject_delay(LAZY_WINDOW);
 	/*
 	 * Orders "not lazy" before the load of tlb_gen. Pairs with the full barrier in flush(),
 	 * mm/tlb.c.
 	 */
 	smp_mb();
-	if (c->lazy_gen != (u64)atomic64_read(&mm->tlb_gen)) {
+	if (rule(LAZY_CATCHES_UP) && c->lazy_gen != (u64)atomic64_read(&mm->tlb_gen)) {
 		struct arch_flush all = { .tag = mm_tag(mm), .end = ~0ULL, .tables = true };
 
 		all.stride_shift = PAGE_SHIFT;
 		arch_tlb_flush_local(&all);
 	}
+	ledger_active(mm);
 }
 
 bool mm_cpu_lazy(const struct mm *mm, unsigned int cpu)
@@ -269,21 +312,63 @@ bool mm_cpu_lazy(const struct mm *mm, unsigned int cpu)
 	return smp_load_acquire(&c->lazy) && READ_ONCE(c->loaded) == mm;
 }
 
+/* Behind the acquire of mm_cpu_lazy(): lazy_gen is of that mark or of a later one. */
+bool mm_cpu_lazy_before(const struct mm *mm, unsigned int cpu, u64 gen)
+{
+	return mm_cpu_lazy(mm, cpu) && READ_ONCE(per_cpu(context, cpu).lazy_gen) < gen;
+}
+
+/*
+ * RACE T1. The mask is read just before the CPU joins it:
+ *   unmapper                               CPU 1, switches to the mm
+ *   .                                      loads the root
+ *   .                                      TLB: va -> page
+ *   clears the entry                       .
+ *   reads the mask: CPU 1 is not in it     .
+ *   frees the page                         joins the mask: too late
+ *
+ * RACE T6. In the middle of a switch a CPU counts nowhere:
+ *   unmapper in prev                       CPU 1, switches from prev to next
+ *   .                                      leaves prev's mask, or is marked lazy
+ *   clears the entry                       prev's root is loaded: speculation
+ *   reads the mask: nobody to tell         TLB: va -> page
+ *   frees the page                         loads next's root
+ */
 static void load(struct context *c, struct mm *prev, struct mm *next)
 {
 	cpumask_t me = cpumask_of(smp_processor_id());
+	bool both = rule(SWITCH_IN_BOTH), was_lazy = c->lazy;
 
+	/*
+	 * What prev's flushers did not tell this CPU would stay under prev's tag for its next turn
+	 * [T8].
+	 */
+	if (was_lazy && arch.tag_bits)
+		mm_leave_lazy(prev);
+	else if (was_lazy)
+		ledger_leaving_lazy(prev);
 	WRITE_ONCE(c->lazy, false);
+	u64 tag = tag_get(next);
+
 	if (rule(MASK_BEFORE_LOAD))
 		join_mask(next, me);
-	if (!rule(SWITCH_IN_BOTH))
+	if (!both) { /* knocked out: out of prev already, and as lazy in next as it was in prev */
 		leave_mask(prev, me);
-	arch_root_load(next->root_pa, tag_get(next), !arch.tag_bits);
+		WRITE_ONCE(c->loaded, next);
+		WRITE_ONCE(c->lazy, was_lazy);
+	}
+	ledger_load(next, tag);
+	inject_delay(SWITCH_WINDOW);
+	arch_root_load(next->root_pa, tag & TAG_MASK, !arch.tag_bits);
+	inject_delay(SWITCH_WINDOW);
+	ledger_left(prev);
+	trace(ROOT_LOAD, next->id, next->root_pa, tag);
 	if (!rule(MASK_BEFORE_LOAD))
 		join_mask(next, me);
+	WRITE_ONCE(c->lazy, false);
 	WRITE_ONCE(c->loaded, next);
 	/* Until here this CPU is in both masks: it may use translations of either [T6]. */
-	if (rule(SWITCH_IN_BOTH))
+	if (both)
 		leave_mask(prev, me);
 }
 
@@ -291,7 +376,7 @@ void switch_mm(struct mm *prev, struct mm *next)
 {
 	struct context *c = this_cpu_ptr(&context);
 
-	BUG_ON(prev != c->loaded);
+	BUG_ON_RULE(ADOPT_ATOMIC, prev != c->loaded);
 	if (!next)
 		go_lazy(c);
 	else if (next != prev)
@@ -313,6 +398,7 @@ static void shoot_lazy_ipi(void *arg)
 	if (c->loaded != mm || t->mm)
 		return;
 	arch_root_load_none();
+	ledger_left(mm);
 	WRITE_ONCE(c->lazy, false);
 	WRITE_ONCE(c->loaded, NULL);
 	leave_mask(mm, cpumask_of(smp_processor_id()));
@@ -323,6 +409,52 @@ static void shoot_lazy_ipi(void *arg)
 void mm_shoot_lazy(struct mm *mm)
 {
 	smp_call_mask(READ_ONCE(mm->cpu_mask), shoot_lazy_ipi, mm, true);
+}
+
+static void leave_for_good(struct mm *mm, void *me)
+{
+	/* Full barrier: the dropping, then out of the mask. Pairs with flush() in mm/tlb.c. */
+	fetch_and(&mm->cpu_mask, ~*(cpumask_t *)me);
+}
+
+/* Nothing of any tag is left here, and whatever comes is dropped before this CPU's next use. */
+static void tags_leave(struct context *c, cpumask_t me)
+{
+	spin_lock(&tags.lock);
+	atomic64_set(&c->active_tag, 0);
+	c->reserved_tag = 0;
+	tags.flush_pending |= me;
+	spin_unlock(&tags.lock);
+}
+
+/*
+ * RACE H1. Whoever stays in a mask is waited for, or is passed over with what it holds:
+ *   unmapper                               CPU 1
+ *   .                                      TLB: va -> page
+ *   .                                      goes down, stays in the mask
+ *   clears, tells CPU 1: no answer         .
+ *   waits for ever, or gives it up         .
+ *   frees the page                         comes up again: va -> page
+ */
+void context_leave_all(void)
+{
+	struct context *c = this_cpu_ptr(&context);
+	cpumask_t me = cpumask_of(smp_processor_id());
+	struct mm *lazy = c->loaded;
+
+	BUG_ON(current->mm || current->active_mm != lazy);
+	arch_root_load_none();
+	ledger_left(lazy);
+	WRITE_ONCE(c->lazy, false);
+	WRITE_ONCE(c->loaded, NULL);
+	current->active_mm = NULL;
+	if (rule(OFFLINE_LEAVES_MASKS)) {
+		arch_tlb_flush_local_all();
+		tags_leave(c, me);
+		mm_for_each(leave_for_good, &me);
+	}
+	if (lazy)
+		mmdrop(lazy);
 }
 
 void context_init_cpu(void)

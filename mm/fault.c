@@ -7,11 +7,13 @@
  * one.
  * Why. A user address is touched only through the user-access functions, each with an entry in the
  * fixup table; so a fault is either resolved here or turned into their error, never into a crash.
- * Rules: A1 through pt_walk_alloc(). Locks: mmap_lock for reading; the table's lock to install.
- * See also: mm/uaccess.c, arch trap.c, tests/test_uaccess.c.
+ * Rules: A3, A5; A1 and A4 through pt_walk_alloc(). Locks: mmap_lock for reading; the table's lock
+ * to install. See also: mm/uaccess.c, arch trap.c, tests/test_uaccess.c.
  */
 #include <errno.h>
+#include <inject.h>
 #include <irqflags.h>
+#include <ledger.h>
 #include <mm.h>
 #include <percpu.h>
 #include <pgtable.h>
@@ -19,6 +21,7 @@
 #include <ptdesc.h>
 #include <symbols.h>
 #include <thread.h>
+#include <trace.h>
 #include <trap.h>
 
 static DEFINE_PER_CPU(u64, faults_resolved);
@@ -45,7 +48,16 @@ static bool vma_allows(const struct vma *v, bool write, bool exec)
 	return v->prot; /* readable if anything is allowed */
 }
 
-/* Puts a page there unless somebody else did meanwhile; true if it took the page over. */
+/*
+ * Puts a page there unless somebody else did meanwhile; true if it took the page over.
+ *
+ * RACE A3. Two faults at one address:
+ *   CPU 0                                  CPU 1
+ *   sees no page, gets A                   sees no page, gets B
+ *   installs A, writes to it               .
+ *   .                                      installs B: what was written is lost,
+ *   .                                      and nobody frees A
+ */
 static bool install(struct mm *mm, pte_t *ptep, unsigned int level, const struct vma *v,
 		    struct page *page)
 {
@@ -53,7 +65,7 @@ static bool install(struct mm *mm, pte_t *ptep, unsigned int level, const struct
 	bool won;
 
 	spin_lock(ptl);
-	won = pte_none(pte_read(ptep));
+	won = !rule(INSTALL_ONCE) || pte_none(pte_read(ptep));
 	if (won) {
 		atomic_inc(&page->mapcount);
 		atomic64_add(&mm->nr_pages, 1 << (level * PT_INDEX_BITS));
@@ -61,8 +73,11 @@ static bool install(struct mm *mm, pte_t *ptep, unsigned int level, const struct
 		 * Release: the zeroes of the page before the entry. Pairs with descend() in
 		 * mm/gup.c.
 		 */
-		arch_pte_publish(ptep, arch_pte_leaf(page_to_phys(page), prot_attr(v->prot), level),
-				 false);
+		user_entry_publish(ptep,
+				   arch_pte_leaf(page_to_phys(page), prot_attr(v->prot), level),
+				   level);
+		page_step(page, STEP_HOOK);
+		trace(HOOK, mm->id, page_to_phys(page), level);
 	}
 	spin_unlock(ptl);
 	return won;
@@ -81,6 +96,22 @@ static void flush_spurious(struct mm *mm, vaddr_t addr)
 	preempt_enable();
 }
 
+/* Zeroed memory for one leaf of level, or NULL. */
+static struct page *user_page(unsigned int level)
+{
+	u32 flags = GFP_KERNEL | GFP_ZERO | GFP_TYPE(PAGE_ANON) | (level ? GFP_COMPOUND : 0);
+
+	return inject(PAGE) ? NULL : alloc_pages(level * PT_INDEX_BITS, flags);
+}
+
+/*
+ * RACE A5. Absence is remembered:
+ *   CPU 0                                  CPU 1, whose TLB holds absence
+ *   .                                      TLB: nothing at va
+ *   installs the page                      .
+ *   .                                      reads va: faults; the entry is there
+ *   .                                      reads va: faults again, for ever
+ */
 int mm_fault_locked(struct mm *mm, vaddr_t addr, bool write, bool exec)
 {
 	struct vma *v = vma_find(mm, addr);
@@ -95,13 +126,14 @@ int mm_fault_locked(struct mm *mm, vaddr_t addr, bool write, bool exec)
 	if (!ptep)
 		return -ENOMEM;
 	if (!pte_none(pte_read(ptep))) {
-		if (mm == current->mm)
+		u64 since = ledger_now();
+
+		if (mm == current->mm && rule(ABSENCE_DROPPED))
 			flush_spurious(mm, addr);
+		ledger_absence(mm, addr, since);
 		return 0;
 	}
-	struct page *page = alloc_pages(level * PT_INDEX_BITS, GFP_KERNEL | GFP_ZERO |
-							       GFP_TYPE(PAGE_ANON) |
-							       (level ? GFP_COMPOUND : 0));
+	struct page *page = user_page(level);
 
 	if (!page)
 		return -ENOMEM;

@@ -6,7 +6,7 @@
  * that keeps the frame from being freed; a pin is a reference taken for a device.
  * Why without a lock. It is the hot path of everything that does I/O to user memory, and mmap_lock
  * is what all of an address space's faults and mappings contend for.
- * Rules: U1, U2, U3, U4, U5, U6. Context: irqs off inside; the slow path sleeps. See also:
+ * Rules: U1, U2, U3, U4, U5, U6, L1. Context: irqs off inside; the slow path sleeps. See also:
  * docs/lifetime.md, tests/test_gup.c, tests/stress.c.
  *
  * What makes a lockless walk right. Between any two lines of the walker, an unmapper may do all of
@@ -26,13 +26,16 @@
  * belong to the page's next owner, and then the leaf has changed: the unmapper cleared it before it
  * dropped the count.
  */
+#include <census.h>
 #include <errno.h>
 #include <gup.h>
+#include <inject.h>
 #include <irqflags.h>
 #include <percpu.h>
 #include <ptdesc.h>
 #include <rcu.h>
 #include <thread.h>
+#include <trace.h>
 
 #define GUP_CHUNK 64 /* pages walked with interrupts off at a time: bounds how long IPIs wait */
 
@@ -40,19 +43,6 @@ unsigned int gup_delay_table, gup_delay_ref;
 enum gup_window gup_hold;
 cpumask_t gup_held[NR_GUP_WINDOWS];
 static DEFINE_PER_CPU(struct gup_stats, gup_stats);
-
-/* Where this CPU's walker is (debug): a mm while inside. Read by others as a hint only. */
-static DEFINE_PER_CPU(const struct mm *, gup_inside);
-
-bool gup_walker_inside(const struct mm *mm)
-{
-	unsigned int cpu;
-
-	for_each_online_cpu(cpu)
-		if (READ_ONCE(per_cpu(gup_inside, cpu)) == mm)
-			return true;
-	return false;
-}
 
 static void stretch(unsigned int loops)
 {
@@ -73,7 +63,14 @@ static void hold(enum gup_window window)
 	fetch_and(&gup_held[window], ~me);
 }
 
-/* What the entry allows; table and special entries, PROT_NONE and kernel pages are refused [U6]. */
+/*
+ * What the entry allows; table and special entries, PROT_NONE and kernel pages are refused [U6].
+ *
+ * RACE U6. A walker writes where the owner may only read:
+ *   mprotect(PROT_READ), other mm          gup_fast(FOLL_WRITE)
+ *   leaf: page, read only                  loads the leaf
+ *   counts on the page not changing        takes the page, writes to it
+ */
 static bool allowed(pte_t pte, u32 flags)
 {
 	u64 attr = pte_attr(pte);
@@ -84,7 +81,16 @@ static bool allowed(pte_t pte, u32 flags)
 	return (attr & (want | PA_SPECIAL)) == want;
 }
 
-/* A reference to a page that nothing keeps from being freed under us. */
+/*
+ * A reference to a page that nothing keeps from being freed under us.
+ *
+ * RACE U3. A page that is being freed is revived:
+ *   walker                    unmapper                      allocator
+ *   loads the leaf: page      clears it, flushes
+ *   .                         drops its reference: 0        .
+ *   count 0 + 1: "mine"       .                             frees it, hands it out
+ *   puts it: 0                .                             frees it a second time
+ */
 static bool ref_get(struct page *page)
 {
 	if (rule(REF_NOT_ZERO))
@@ -99,7 +105,23 @@ struct above {
 	pte_t pte;
 };
 
-/* One page. False: not there, not allowed, or changed under us. */
+/*
+ * One page. False: not there, not allowed, or changed under us.
+ *
+ * RACE U4. The page is somebody else's by the time of the reference:
+ *   walker                    unmapper                      next owner
+ *   loads the leaf: page      clears it, flushes, frees
+ *   .                         .                             gets the page: count 1
+ *   count 1 + 1: "mine"       .                             .
+ *   reads and writes it       .                             finds foreign bytes
+ *
+ * RACE U5. The leaf stands as before, in a table that is cut out:
+ *   walker                                 whoever takes the table away
+ *   loads the leaf: page                   unhooks the table, entries as they are
+ *   .                                      moves or frees the page
+ *   takes a reference
+ *   leaf again: the same                   (the entry above it is clear)
+ */
 static bool gup_one(const pte_t *ptep, pte_t pte, const struct above *above, vaddr_t va,
 		    unsigned int level, u32 flags, struct page **out)
 {
@@ -107,6 +129,7 @@ static bool gup_one(const pte_t *ptep, pte_t pte, const struct above *above, vad
 	struct page *page = phys_to_page(pa);
 
 	stretch(READ_ONCE(gup_delay_ref));
+	inject_delay(REF_WINDOW);
 	hold(GUP_HOLD_REF);
 	/*
 	 * WHY SAFE: descriptors are never freed [F3]; try_get_page() looks at count and head
@@ -139,18 +162,28 @@ static void check_table(struct mm *mm, pte_t pte, unsigned int level)
 	if (debug_build &&
 	    unlikely(READ_ONCE(page->type) != PAGE_TABLE || READ_ONCE(page->pt_mm) != mm ||
 		     page->pt_level != level))
-		rule_broken(RULE_TABLE_GRACE_PERIOD,
-			    "a walker is in table %#llx, which was freed (type %u, level %u)",
-			    (unsigned long long)pte_pa(pte), page->type, page->pt_level);
+		oracle_report(ORACLE_POISON, RULE_TABLE_GRACE_PERIOD, page,
+			      "a walker is in table %#llx, which was freed (type %u, level %u)",
+			      (unsigned long long)pte_pa(pte), page->type, page->pt_level);
 }
 
-static void check_entry(pte_t pte)
+static void check_entry(const pte_t *ptep, pte_t pte)
 {
 	if (debug_build && unlikely(pte.val == PAGE_POISON))
-		rule_broken(RULE_TABLE_GRACE_PERIOD, "a walker read a freed table");
+		oracle_report(ORACLE_POISON, RULE_TABLE_GRACE_PERIOD, virt_to_page(ptep),
+			      "a walker read a freed table");
 }
 
-/* Follows the entries from the root to the lowest there is for va; *level tells which. */
+/*
+ * Follows the entries from the root to the lowest there is for va; *level tells which.
+ *
+ * RACE U2. One entry, two loads, two answers:
+ *   walker                                 another CPU
+ *   loads the entry: a table               .
+ *   .                                      clears it, or puts a huge leaf there
+ *   loads it again and follows that        .
+ *   is in what never was a table
+ */
 static const pte_t *descend(struct mm *mm, vaddr_t va, struct above *above, pte_t *pte,
 			    unsigned int *level)
 {
@@ -163,6 +196,7 @@ static const pte_t *descend(struct mm *mm, vaddr_t va, struct above *above, pte_
 		above->ptep = ptep;
 		above->pte = *pte;
 		stretch(READ_ONCE(gup_delay_table));
+		inject_delay(TABLE_WINDOW);
 		if (l == 1)
 			hold(GUP_HOLD_TABLE);
 		/*
@@ -170,14 +204,15 @@ static const pte_t *descend(struct mm *mm, vaddr_t va, struct above *above, pte_
 		 * is unhooked does not end before we leave [U1, F1, R2]; (2) the entry was loaded
 		 * once, and what was decided is followed, not what stands there now [U2]; (3) A1:
 		 * what we read in a table just hooked is its zeroes or later. Pairs with install()
-		 * in mm/fault.c.
+		 * in mm/fault.c. Pairs with hook_table() in mm/pgtable.c. Pairs with unhook() in
+		 * mm/unmap.c.
 		 */
 		l--;
 		ptep = pte_table(*pte) + pt_index(va, l);
 		check_table(mm, *pte, l);
 		*pte = pte_read(rule(WALK_LOAD_ONCE) ? ptep : pte_table(pte_read(above->ptep)) +
 								      pt_index(va, l));
-		check_entry(*pte);
+		check_entry(ptep, *pte);
 	}
 	*level = l;
 	return ptep;
@@ -200,13 +235,22 @@ static unsigned int walk(struct mm *mm, vaddr_t va, unsigned int nr, u32 flags, 
 		va += PAGE_SIZE;
 		if (level == 0 && va < end) {
 			pte = pte_read(++ptep);
-			check_entry(pte);
+			check_entry(ptep, pte);
 		}
 	}
 	return got;
 }
 
-/* One stretch with interrupts off, of at most GUP_CHUNK pages. *more: go on behind what it got. */
+/*
+ * One stretch with interrupts off, of at most GUP_CHUNK pages. *more: go on behind what it got.
+ *
+ * RACE U1. An interrupt in the middle of the walk says that nobody walks:
+ *   walker, irqs on                        unmapper
+ *   loads the entry: table                 unhooks the table, flushes, call_rcu()
+ *   tick: a quiescent state, or a flush    the grace period ends
+ *   .                                      frees the table
+ *   reads a "leaf" in it
+ */
 static unsigned int gup_chunk(struct mm *mm, vaddr_t va, unsigned int nr, u32 flags,
 			      struct page **pages, bool *more)
 {
@@ -219,8 +263,8 @@ static unsigned int gup_chunk(struct mm *mm, vaddr_t va, unsigned int nr, u32 fl
 	bool off = rule(WALK_IRQS_OFF), on = off ? local_irq_save() : false;
 	s64 gen = debug_build ? atomic64_read(&mm->tlb_gen) : 0;
 
-	if (debug_build)
-		WRITE_ONCE(this_cpu(gup_inside), mm);
+	census_enter(mm);
+	trace(WALK_BEGIN, mm->id, va, nr);
 	do {
 		want = nr - got;
 		/* As far as this leaf table reaches. */
@@ -234,8 +278,9 @@ static unsigned int gup_chunk(struct mm *mm, vaddr_t va, unsigned int nr, u32 fl
 	if (debug_build) {
 		if (gen != atomic64_read(&mm->tlb_gen) || atomic_read(&mm->tlb_flush_pending))
 			this_cpu(gup_stats).overlaps++;
-		WRITE_ONCE(this_cpu(gup_inside), NULL);
 	}
+	trace(WALK_END, mm->id, got, 0);
+	census_leave();
 	if (off)
 		local_irq_restore(on);
 	*more = n == want;
@@ -276,7 +321,11 @@ static bool get_mapped(struct mm *mm, vaddr_t va, u32 flags, struct page **out)
 	spinlock_t *ptl = &ptep_ptdesc(ptep)->page.ptl;
 	bool ok;
 
+	inject_delay(TABLE_WINDOW);
 	spin_lock(ptl);
+	if (debug_build && unlikely(ptep_ptdesc(ptep)->page.pt_state != PT_LIVE))
+		oracle_report(ORACLE_STATES, RULE_VMA_KEEPS_TABLE, virt_to_page(ptep),
+			      "a walker under mmap_lock is in a table that was cut out");
 	pte_t pte = pte_read(ptep);
 
 	ok = pte_present(pte) && pte_leaf(pte, level) && allowed(pte, flags);
@@ -290,11 +339,19 @@ static bool get_mapped(struct mm *mm, vaddr_t va, u32 flags, struct page **out)
 	return ok;
 }
 
+/*
+ * RACE L1. Both hold mmap_lock, for reading:
+ *   munmap, downgraded                     get_user_pages()
+ *   (its VMA is gone already)              does not ask for a VMA
+ *   .                                      walks to the leaf table
+ *   unhooks it, flushes, call_rcu()        .
+ *   .                                      is in a table that was cut out
+ */
 static int get_one_slow(struct mm *mm, vaddr_t va, u32 flags, struct page **out)
 {
 	struct vma *v = vma_find(mm, va);
 
-	if (!v || va < v->start)
+	if (rule(VMA_KEEPS_TABLE) && (!v || va < v->start))
 		return -EFAULT;
 	while (!get_mapped(mm, va, flags, out)) {
 		int err = mm_fault_locked(mm, va, flags & FOLL_WRITE, false);
@@ -334,8 +391,8 @@ void unpin_user_page(struct page *page)
 {
 	int left = atomic_dec_return(&page_head(page)->pincount);
 
-	if (debug_build)
-		BUG_ON_RULE(REF_NOT_ZERO, left < 0);
+	if (debug_build && unlikely(left < 0))
+		page_count_broken(page, left);
 	put_page(page);
 }
 

@@ -57,7 +57,7 @@ static pte_t *entry_at(pte_t *root, vaddr_t va, unsigned int level)
 				return NULL;
 			/*
 			 * Release: the table's zeroes are seen before the entry [A1]. Pairs with
-			 * pte_read().
+			 * entry_at() of another CPU, which loads it with pte_read().
 			 */
 			arch_pte_publish(ptep, arch_pte_table(virt_to_phys(table), false), true);
 		}

@@ -23,20 +23,25 @@ static void print_blocks(void)
 			   (unsigned long long)nr[o]);
 }
 
-void mem_print(void)
+const char *page_type_name(unsigned int type)
 {
 	static const char *const names[NR_PAGE_TYPES] = {
-		[PAGE_RESERVED] = "reserved", [PAGE_FREE] = "free",
-		[PAGE_KERNEL] = "kernel",     [PAGE_SLAB] = "slab",
-		[PAGE_TABLE] = "tables",      [PAGE_ANON] = "anonymous",
-		[PAGE_GATHER] = "gather",     [PAGE_STACK] = "stacks",
+		[PAGE_RESERVED] = "reserved", [PAGE_FREE] = "free",   [PAGE_KERNEL] = "kernel",
+		[PAGE_SLAB] = "slab",	      [PAGE_TABLE] = "table", [PAGE_ANON] = "anon",
+		[PAGE_GATHER] = "gather",     [PAGE_STACK] = "stack",
 	};
+
+	return type < NR_PAGE_TYPES ? names[type] : "?";
+}
+
+void mem_print(void)
+{
 	struct mem_stats s;
 
 	mem_get_stats(&s);
 	print_line("type             frames          KiB");
 	for (unsigned int t = 0; t < NR_PAGE_TYPES; t++)
-		print_line("  %-10s %10llu %12llu", names[t],
+		print_line("  %-10s %10llu %12llu", page_type_name(t),
 			   (unsigned long long)s.by_type[t], kib(s.by_type[t]));
 	print_line("  %-10s %10llu %12llu", "total", (unsigned long long)s.total, kib(s.total));
 	print_blocks();

@@ -6,7 +6,7 @@
  * users together hold one reference, each CPU that has the mm lazily loaded holds one.
  * Why two counts. When the last user goes, everything mapped can go at once; but a CPU that runs a
  * kernel thread may still have the root loaded, and its table walker may read it at any time [A2].
- * Rules: A2. Locks: mm_list_lock for the list of all; see each function.
+ * Rules: A2, T10. Locks: mm_list_lock for the list of all; see each function.
  * See also: mm/context.c, tests/test_context.c.
  *
  *   exit of the last user                    CPU 1, idle, lazily on the mm
@@ -16,7 +16,9 @@
  *   whoever drops the last one frees the root: no CPU has it loaded
  */
 #include <errno.h>
+#include <inject.h>
 #include <irqflags.h>
+#include <ledger.h>
 #include <mm.h>
 #include <mmu_gather.h>
 #include <percpu.h>
@@ -35,6 +37,7 @@ static unsigned int last_mm_id; /* mm_list_lock */
 void mm_init(void)
 {
 	vma_init();
+	ledger_init();
 	mm_cache = kmem_cache_create("mm", sizeof(struct mm), 64);
 	if (!mm_cache)
 		boot_fail("too little memory: no room for address spaces");
@@ -51,6 +54,11 @@ struct mm *mm_create(void)
 	struct ptdesc *root = ptdesc_alloc(mm, pt_top_level(), GFP_KERNEL);
 
 	if (!root) {
+		kmem_cache_free(mm_cache, mm);
+		return NULL;
+	}
+	if (!ledger_mm_init(mm)) {
+		ptdesc_free_unpublished(root);
 		kmem_cache_free(mm_cache, mm);
 		return NULL;
 	}
@@ -93,12 +101,15 @@ void mmget(struct mm *mm)
 
 void mmput(struct mm *mm)
 {
-	/* Full barrier: everything that other users did comes before the unmapping. */
+	/* Full barrier: what other users did, then the unmapping. Pairs with mmput() of these. */
 	if (!atomic_dec_and_test(&mm->users))
 		return;
 	might_sleep();
 	exit_mmap(mm);
-	mm_shoot_lazy(mm);
+	if (rule(ROOT_UNLOADED))
+		mm_shoot_lazy(mm);
+	else
+		ledger_root_free(mm); /* knocked out: as if the last user's leaving were enough */
 	mmdrop(mm);
 }
 
@@ -107,7 +118,14 @@ void mmgrab(struct mm *mm)
 	atomic_inc(&mm->refs);
 }
 
-/* The last reference is gone: no CPU has the root loaded, or can load it [A2]. */
+/*
+ * The last reference is gone: no CPU has the root loaded, or can load it [A2].
+ *
+ * RACE A2. The last user is gone, and the root is still in a register:
+ *   last user, exits                       CPU 1, kernel thread, lazy on the mm
+ *   unmaps everything, flushes             root loaded
+ *   frees the root; it is written to       speculation walks from it
+ */
 static void mm_free(struct mm *mm)
 {
 	struct ptdesc *root = ptep_ptdesc(mm->root);
@@ -119,7 +137,9 @@ static void mm_free(struct mm *mm)
 	 * The root was never unhooked from anything: A2 stands for the flush. Walkers in software
 	 * reach it through current->mm only, and there is no user left.
 	 */
+	ledger_root_free(mm);
 	ptdesc_free_unpublished(root);
+	ledger_mm_end(mm);
 	kmem_cache_free(mm_cache, mm);
 }
 
@@ -133,6 +153,14 @@ void mmdrop(struct mm *mm)
 		mm_free(mm);
 }
 
+/*
+ * RACE T10. Between the two, the thread says B and the register A:
+ *   kthread_use_mm(B)                      interrupt on this CPU
+ *   mm = active_mm = B                     .
+ *   (A's root is loaded, lazily)           shoots lazy users of A: "it runs B", stays
+ *   .                                      or switches: leaves B, where A is loaded
+ *   switch_mm(A, B)                        A's root is freed while loaded
+ */
 void kthread_use_mm(struct mm *mm)
 {
 	struct thread *t = current;
@@ -140,11 +168,14 @@ void kthread_use_mm(struct mm *mm)
 	BUG_ON(t->mm);
 	mmgrab(mm); /* for active_mm, which may outlive the adoption */
 	/* Off: an interrupt that flushes or shoots lazy CPUs sees mm and the root change as one. */
-	bool on = local_irq_save();
+	bool off = rule(ADOPT_ATOMIC), on = off ? local_irq_save() : false;
 	struct mm *old = t->active_mm;
 
 	t->mm = mm;
 	t->active_mm = mm;
+	inject_delay(SWITCH_WINDOW);
+	if (!off) /* knocked out: whatever interrupts here finds them apart */
+		on = local_irq_save();
 	switch_mm(old, mm);
 	local_irq_restore(on);
 	if (old)

@@ -10,6 +10,7 @@
  * alone.
  */
 #include <errno.h>
+#include <ledger.h>
 #include <mm.h>
 #include <mmu_gather.h>
 #include <pgtable.h>
@@ -218,8 +219,7 @@ static void protect_leaf(pte_t *ptep, unsigned int level, u32 prot)
 		pte_t old = pte_read(ptep);
 		u64 attr = prot_attr(prot) | (pte_attr(old) & PA_SPECIAL);
 
-		if (!pte_present(old) ||
-		    pte_cmpxchg(ptep, old, arch_pte_leaf(pte_pa(old), attr, level)))
+		if (!pte_present(old) || user_leaf_protect(ptep, old, attr, level))
 			return;
 	}
 }
@@ -245,6 +245,13 @@ static void protect_table(pte_t *table, unsigned int level, vaddr_t va, vaddr_t 
 	}
 }
 
+/*
+ * RACE G12. "Done" is said while a TLB still allows it:
+ *   mprotect(PROT_READ)                    CPU 1
+ *   makes the entry read-only              TLB: va is writable
+ *   returns; the caller copies the page    .
+ *   .                                      writes at va: the copy lacks it
+ */
 int mm_mprotect(struct mm *mm, vaddr_t addr, u64 length, u32 prot)
 {
 	might_sleep();
@@ -264,8 +271,13 @@ int mm_mprotect(struct mm *mm, vaddr_t addr, u64 length, u32 prot)
 		for (; v && v->start < end; v = vma_find(mm, v->end))
 			v->prot = prot;
 		protect_table(mm->root, pt_top_level(), addr, end, prot);
+		ledger_protect(mm, addr, end);
+		u64 since = ledger_now();
+
 		/* Before the lock goes: whoever is told "done" may count on the new protection. */
-		tlb_flush_range(mm, addr, end, 0, false);
+		if (rule(PROTECT_FLUSHED))
+			tlb_flush_range(mm, addr, end, 0, false);
+		ledger_operation_end(mm, since);
 	}
 	up_write(&mm->mmap_lock);
 	return err;

@@ -7,7 +7,7 @@
  * Why. Invalidating for each page would interrupt every CPU for each page; freeing before
  * invalidating hands memory to a new owner while the old one can still write to it. A gather pays
  * for one invalidation and frees behind it.
- * Rules: G1, G2, G3, G4, G5, G6, G7, F1, F2. Locks: tlb_remove_page() and tlb_record() under a
+ * Rules: G1 to G9, G11, F1, F2, F5. Locks: tlb_remove_page() and tlb_record() under a
  * table lock; the others with none, since they wait for other CPUs [T4].
  * See also: mm/unmap.c (who fills a gather), mm/tlb.c (the invalidation), tests/test_gather.c.
  *
@@ -23,24 +23,27 @@
  *   .                 ... grace period: 2 and 3 have left ...
  *   callback frees the tables
  *
- * The race of two gathers [G5]. B finds A's entries cleared already, records nothing, and would
- * return while other CPUs still use them:
- *
+ * RACE G5, G8. B finds empty what A has cleared and not yet flushed:
  *   A: madvise(DONTNEED)          B: the same range             CPU 1
- *   pending = 1                   pending = 2
- *   clears the entry              finds it empty                writes through its TLB
- *                                 returns: "it reads zero now"  .  (not yet!)
+ *   pending = 1                   pending = 2                   TLB: va -> page
+ *   clears the entry              finds it empty                .
+ *   .                             returns: "it reads zero       .
+ *   .                               now"; or flushes only       .
+ *   .                               what it recorded: nothing   writes at va: no fault
  *   flushes                                                     faults, finds zero
  *
  * So a gather that finishes while another is pending flushes the whole mm, tables included.
  */
-#include <gup.h>
+#include <census.h>
+#include <inject.h>
+#include <ledger.h>
 #include <mmu_gather.h>
 #include <percpu.h>
 #include <ptdesc.h>
 #include <rcu.h>
 #include <smp.h>
 #include <tlb.h>
+#include <trace.h>
 
 static DEFINE_PER_CPU(struct gather_stats, gather_stats);
 /* Statistics are sums over CPUs; a preemption in between costs at most one count. */
@@ -73,8 +76,10 @@ static void gather_start(struct mmu_gather *tlb, struct mm *mm, bool fullmm)
 	 * with the load of tlb_flush_pending in tlb_finish_mmu() of a gather that found that entry
 	 * empty. [G5]
 	 */
-	atomic_inc_return(&mm->tlb_flush_pending);
+	int pending = atomic_inc_return(&mm->tlb_flush_pending);
+
 	count(gathers, 1);
+	trace(GATHER_BEGIN, mm->id, (u64)pending, 0);
 }
 
 void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm)
@@ -99,6 +104,14 @@ static void record(struct mmu_gather *tlb, vaddr_t va, unsigned int level)
 	tlb->end = max(tlb->end, end);
 }
 
+/*
+ * RACE G4. What nobody wrote down is not flushed:
+ *   unmapper                               CPU 1                     next owner
+ *   clears the entry, records nothing      TLB: va -> page
+ *   flush: nothing recorded, none sent     .
+ *   frees the page                         .                         gets it
+ *   .                                      writes at va: into it     finds foreign bytes
+ */
 void tlb_record(struct mmu_gather *tlb, vaddr_t va, unsigned int level)
 {
 	if (rule(GATHER_RECORD))
@@ -107,7 +120,22 @@ void tlb_record(struct mmu_gather *tlb, vaddr_t va, unsigned int level)
 
 /* ---- Pages ------------------------------------------------------------------------------- */
 
-/* Makes room for another page; false if the gather is as full as it may get. */
+/* Deep inside teardown, perhaps for want of memory: never waits for memory [G7]. */
+static struct page *batch_page(void)
+{
+	if (inject(BATCH))
+		return NULL;
+	return alloc_page(GFP_NOWAIT | GFP_TYPE(PAGE_GATHER));
+}
+
+/*
+ * Makes room for another page; false if the gather is as full as it may get.
+ *
+ * RACE G6. One gather takes all there is:
+ *   munmap of much memory                  everybody else
+ *   clears entries, gathers all pages      finds no memory: it is all in the gather
+ *   frees them in one go                   waits for this CPU, grace periods too
+ */
 static bool next_batch(struct mmu_gather *tlb)
 {
 	if (tlb->active->next) {
@@ -116,8 +144,7 @@ static bool next_batch(struct mmu_gather *tlb)
 	}
 	if (rule(GATHER_BOUNDED) && tlb->nr_batches == GATHER_MAX_BATCHES)
 		return false;
-	/* Deep inside teardown, perhaps for want of memory: never wait for memory here [G7]. */
-	struct page *page = alloc_page(GFP_NOWAIT | GFP_TYPE(PAGE_GATHER));
+	struct page *page = batch_page();
 
 	if (!page) {
 		count(page_batch_failures, 1);
@@ -135,24 +162,50 @@ static bool next_batch(struct mmu_gather *tlb)
 	return true;
 }
 
-bool tlb_remove_page(struct mmu_gather *tlb, struct page *page)
+/*
+ * RACE G11. One user is not one CPU:
+ *   the only user, now on CPU 0            CPU 1, where it ran before, lazy on the mm
+ *   clears the entry                       TLB: va -> page, kept or filled by speculation
+ *   frees the page at once                 .
+ *   flushes                                has led to the next owner's page meanwhile
+ */
+static bool gather_page(struct mmu_gather *tlb, struct page *page)
 {
 	struct gather_batch *batch = tlb->active;
 
-	if (!rule(FLUSH_BEFORE_FREE)) { /* knocked out: the entry is cleared, the TLBs are not */
+	/* Knocked out: "nobody else can use it". But lazy CPUs and speculation can. */
+	if (!rule(SINGLE_USER) && atomic_read(&tlb->mm->users) <= 1) {
 		put_page(page);
 		return false;
 	}
 	batch->pages[batch->nr++] = page;
 	count(pages, 1);
-	return batch->nr == batch->max && !next_batch(tlb);
+	return (batch->nr == batch->max || (batch->nr > 1 && inject(TINY))) && !next_batch(tlb);
+}
+
+/*
+ * RACE G1. A page gets an owner while a TLB still leads to it:
+ *   unmapper                               CPU 1                     next owner
+ *   clears the entry                       TLB: va -> page
+ *   frees the page                         .                         gets it
+ *   .                                      writes at va: into it     finds foreign bytes
+ *   flushes: too late
+ */
+bool tlb_remove_page(struct mmu_gather *tlb, struct page *page)
+{
+	if (rule(FLUSH_BEFORE_FREE))
+		return gather_page(tlb, page);
+	put_page(page); /* knocked out: the entry is cleared, the TLBs are not */
+	return false;
 }
 
 static void free_batch(struct gather_batch *batch)
 {
 	for (unsigned int i = 0; i < batch->nr; i++) {
+		page_step(batch->pages[i], STEP_FLUSH);
+		ledger_settle(batch->pages[i]);
 		put_page(batch->pages[i]);
-		if (rule(GATHER_BOUNDED) && (i + 1) % GATHER_FREE_CHUNK == 0)
+		if ((i + 1) % GATHER_FREE_CHUNK == 0)
 			cond_resched();
 	}
 	batch->nr = 0;
@@ -197,6 +250,13 @@ static void table_batch_rcu(struct rcu_head *head)
 
 /*
  * Every TLB and walk cache has dropped the tables; what may still be inside is walkers in software.
+ *
+ * RACE F1. A walker is left in a table that is freed:
+ *   unmapper                               gup_fast(), irqs off      next owner
+ *   .                                      loads the entry: table
+ *   unhooks it, flushes (by no IPI)        .
+ *   frees it                               .                         writes to it
+ *   .                                      reads "leaves" from it
  */
 static void hand_over_tables(struct mmu_gather *tlb)
 {
@@ -208,6 +268,7 @@ static void hand_over_tables(struct mmu_gather *tlb)
 	tlb->tables = NULL;
 	for (unsigned int i = 0; i < batch->nr; i++) {
 		ptdesc_set_flushed(batch->tables[i]);
+		ledger_table_flushed(batch->tables[i]);
 		if (by_rcu)
 			ptdesc_set_waiting(batch->tables[i]);
 		else if (table_free_mode == TABLE_FREE_GATHER)
@@ -219,6 +280,7 @@ static void hand_over_tables(struct mmu_gather *tlb)
 	}
 	if (by_rcu) {
 		count(tables_by_rcu, batch->nr);
+		trace(CALL_RCU, 0, (u64)batch, batch->nr);
 		call_rcu(&batch->rcu, table_batch_rcu); /* [F1] */
 	} else {
 		count(tables_by_gather, batch->nr);
@@ -233,12 +295,21 @@ static void sync_irqoff_walkers(void *unused)
 
 /*
  * There is no page for a batch: invalidate, wait for every kind of walker, free this one [F2, G7].
+ *
+ * RACE F2. An IPI round sends away only those that it interrupts:
+ *   unmapper, no batch page     CPU 1: irqs off          CPU 2: rcu_read_lock(), irqs on
+ *   unhooks, flushes            inside the table         inside the table
+ *   IPI to all, waits           leaves, then answers     answers, and walks on
+ *   frees the table             .                        reads a freed table
  */
 static void remove_table_slowly(struct mmu_gather *tlb, struct ptdesc *pt)
 {
 	count(table_batch_failures, 1);
-	tlb_flush_mmu(tlb);
+	trace(FALLBACK, tlb->mm->id, page_to_phys(&pt->page), 0);
+	if (rule(FALLBACK_FLUSHES))
+		tlb_flush_mmu(tlb);
 	ptdesc_set_flushed(pt);
+	ledger_table_flushed(pt);
 	if (rule(FALLBACK_ALL_WALKERS)) {
 		synchronize_rcu_expedited();
 		pt->page.pt_gp = 0; /* an expedited period has passed in its place */
@@ -251,7 +322,7 @@ static void remove_table_slowly(struct mmu_gather *tlb, struct ptdesc *pt)
 
 static bool table_batch_new(struct mmu_gather *tlb)
 {
-	struct page *page = alloc_page(GFP_NOWAIT | GFP_TYPE(PAGE_GATHER));
+	struct page *page = batch_page();
 
 	if (!page)
 		return false;
@@ -260,20 +331,34 @@ static bool table_batch_new(struct mmu_gather *tlb)
 	return true;
 }
 
+/*
+ * RACE G3. A flush of leaves leaves the way to the table:
+ *   unmapper                               MMU of CPU 1
+ *   unhooks the table                      walk cache: va -> table
+ *   flushes leaves only                    drops the leaves of va
+ *   frees the table                        begins its next walk inside it
+ *
+ * RACE G7. Teardown needs the memory that it is to free:
+ *   munmap, no memory free                 others
+ *   unhooks a table                        wait for memory
+ *   no page for a batch: waits for one     wait for this munmap
+ *   or gives up: the table is lost
+ */
 void tlb_remove_table(struct mmu_gather *tlb, struct ptdesc *pt, vaddr_t va, unsigned int level)
 {
 	record(tlb, va, level);
 	if (rule(TABLE_WALK_CACHES))
 		tlb->freed_tables = true;
 	count(tables, 1);
-	if (debug_build && gup_walker_inside(tlb->mm))
+	if (census_inside(tlb->mm))
 		count(tables_under_walker, 1);
 	if (!tlb->tables && !table_batch_new(tlb)) {
-		remove_table_slowly(tlb, pt);
+		if (rule(TEARDOWN_PROGRESS)) /* knocked out: gives up, and the table is lost */
+			remove_table_slowly(tlb, pt);
 		return;
 	}
 	tlb->tables->tables[tlb->tables->nr++] = pt;
-	if (tlb->tables->nr == TABLE_BATCH_MAX)
+	if (tlb->tables->nr == TABLE_BATCH_MAX || (tlb->tables->nr > 1 && inject(TINY)))
 		tlb_flush_mmu(tlb);
 }
 
@@ -284,19 +369,38 @@ static unsigned int lowest_level(u32 levels)
 	return levels ? (unsigned int)__builtin_ctz(levels) : 0;
 }
 
-/* Invalidates what was recorded. Nothing recorded, nothing to do. [G1, G2] */
+/*
+ * Invalidates what was recorded. Nothing recorded, nothing to do. [G1, G2]
+ *
+ * RACE G9. Nothing runs there any more, yet the MMU goes on:
+ *   exit                                   CPU 1, lazy: the root is loaded
+ *   flushes all of the mm "first"          TLB and walk caches empty
+ *   .                                      speculation fills them from the tree
+ *   unhooks, frees, flushes no more        they lead to freed tables and pages
+ */
 static void tlb_flush_tlbonly(struct mmu_gather *tlb)
 {
 	if (!tlb->cleared_levels)
 		return;
-	if (tlb->fullmm)
+	/*
+	 * Knocked out: as if all had been flushed when the last user left, and nothing could come
+	 * back.
+	 */
+	if (tlb->fullmm && rule(EXIT_UNHOOK_FIRST))
 		tlb_flush_mm(tlb->mm, tlb->freed_tables);
-	else
+	else if (!tlb->fullmm)
 		tlb_flush_range(tlb->mm, tlb->start, tlb->end, lowest_level(tlb->cleared_levels),
 				tlb->freed_tables);
 	range_reset(tlb);
 }
 
+/*
+ * RACE G2, F5. Hardware walks a freed table; a grace period does not wait for hardware:
+ *   unmapper                               MMU of CPU 1              next owner
+ *   unhooks the table                      walk cache: va -> table
+ *   frees it, at once or by RCU            .                         writes to it
+ *   flushes: too late                      fills its TLB from it
+ */
 void tlb_flush_mmu(struct mmu_gather *tlb)
 {
 	if (rule(TABLE_FLUSH_FIRST)) {
@@ -309,22 +413,36 @@ void tlb_flush_mmu(struct mmu_gather *tlb)
 	free_pages_gathered(tlb);
 }
 
+/*
+ * Another gather may have cleared what this one found empty, anywhere in the mm, tables too: its
+ * own range would not do. [G8]
+ */
+static void flush_for_both(struct mmu_gather *tlb)
+{
+	count(nested, 1);
+	if (rule(NESTED_WHOLE_MM)) {
+		tlb_flush_mm(tlb->mm, true);
+		range_reset(tlb);
+	}
+}
+
 void tlb_finish_mmu(struct mmu_gather *tlb)
 {
+	u64 since = ledger_now();
 	/*
 	 * Orders this gather's look at the entries before the load. Pairs with gather_start(): if
 	 * another gather cleared an entry that we found empty, its increment is seen here. [G5]
 	 */
 	smp_mb();
-	if (rule(GATHER_NESTED) && atomic_read(&tlb->mm->tlb_flush_pending) > 1) {
-		count(nested, 1);
-		tlb_flush_mm(tlb->mm, true);
-		range_reset(tlb);
-	}
+	if (rule(GATHER_NESTED) && atomic_read(&tlb->mm->tlb_flush_pending) > 1)
+		flush_for_both(tlb);
 	tlb_flush_mmu(tlb);
 	free_batch_pages(tlb);
+	ledger_operation_end(tlb->mm, since);
 	/* Full barrier: the flush is over before the count drops. Pairs with the load above. */
-	atomic_dec_return(&tlb->mm->tlb_flush_pending);
+	int pending = atomic_dec_return(&tlb->mm->tlb_flush_pending);
+
+	trace(GATHER_END, tlb->mm->id, (u64)pending, 0);
 }
 
 void gather_get_stats(struct gather_stats *s)

@@ -13,11 +13,13 @@
  * See also: <page.h>, mm/page_init.c, mm/page_ref.c, tests/test_page.c.
  */
 #include <kmap.h>
+#include <ledger.h>
 #include <page.h>
 #include <percpu.h>
 #include <ptdesc.h>
 #include <smp.h>
 #include <string.h>
+#include <trace.h>
 
 #define PCP_BATCH 32
 #define PCP_HIGH 96
@@ -192,6 +194,11 @@ static void pcp_drain_local(void *unused)
 	local_irq_restore(on);
 }
 
+void page_alloc_drain_cpu(void)
+{
+	pcp_drain_local(NULL);
+}
+
 void page_alloc_drain(void)
 {
 	stack_drain();
@@ -298,6 +305,9 @@ static void page_prepare(struct page *p, unsigned int order, unsigned int type, 
 		prepare_inner(p, order, type, flags);
 	if (flags & GFP_ZERO)
 		clear_block(p, order);
+	page_step(p, STEP_ALLOC);
+	page_owner_set(p, order, true);
+	trace(ALLOC, 0, page_to_phys(p), type);
 	/* Orders flags and orders before the count. Pairs with try_get_page() in include/page.h. */
 	smp_store_release(&p->refcount.counter, 1);
 }
@@ -400,6 +410,10 @@ void free_pages(struct page *p, unsigned int order)
 		bad_free(p, order);
 	unsigned int type = p->type;
 
+	ledger_page_free(p);
+	page_step(p, STEP_FREE);
+	page_owner_set(p, order, false);
+	trace(FREE, 0, page_to_phys(p), type);
 	mark_free(p, order);
 	if (likely(order == 0))
 		free_frame(p, type);

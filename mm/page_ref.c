@@ -16,14 +16,23 @@
 void page_release(struct page *head)
 {
 	if (unlikely(atomic_read(&head->mapcount) != 0))
-		rule_broken(RULE_FLUSH_BEFORE_FREE,
-			    "page %#llx lost its last reference while mapped %d times",
-			    (unsigned long long)page_to_phys(head), atomic_read(&head->mapcount));
+		oracle_report(ORACLE_COUNTS, RULE_FLUSH_BEFORE_FREE, head,
+			      "page %#llx lost its last reference while mapped %d times",
+			      (unsigned long long)page_to_phys(head),
+			      atomic_read(&head->mapcount));
 	if (unlikely(atomic_read(&head->pincount) != 0))
-		rule_broken(RULE_REF_NOT_ZERO,
-			    "page %#llx lost its last reference while pinned %d times",
-			    (unsigned long long)page_to_phys(head), atomic_read(&head->pincount));
+		oracle_report(ORACLE_COUNTS, RULE_REF_NOT_ZERO, head,
+			      "page %#llx lost its last reference while pinned %d times",
+			      (unsigned long long)page_to_phys(head),
+			      atomic_read(&head->pincount));
 	free_pages(head, head->order);
+}
+
+__noreturn void page_count_broken(const struct page *p, int count)
+{
+	oracle_report(ORACLE_COUNTS, RULE_REF_NOT_ZERO, p, "page %#llx: a reference %s at count %d",
+		      (unsigned long long)page_to_phys(p), count < 0 ? "was dropped" : "was taken",
+		      count);
 }
 
 void page_poison(struct page *p)

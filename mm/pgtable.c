@@ -4,12 +4,13 @@
  *
  * Why one loop. All ports are radix trees of one entry type; the number of levels is a number that
  * the port found at boot, so that Sv39, five levels on x86_64 and everything between run this code.
- * Rules: A1 (a table is zeroed, then published). Locks: the table's own lock for each entry
+ * Rules: A4; A1 (a table is zeroed, then published). Locks: the table's own lock for each entry
  * changed.
  */
 #include <mm.h>
 #include <pgtable.h>
 #include <ptdesc.h>
+#include <trace.h>
 
 const char *pt_level_name(unsigned int level)
 {
@@ -60,6 +61,13 @@ pte_t *pt_walk(struct mm *mm, vaddr_t addr, unsigned int *level)
 /*
  * Hooks a new table into the empty entry at ptep of level. Two threads that fault beside each other
  * may both come here: the loser gives its table back. Returns false without memory.
+ *
+ * RACE A4. Two faults miss the same table:
+ *   CPU 0                                  CPU 1
+ *   sees no table, makes A                 sees no table, makes B
+ *   hooks A, installs a page in it         .
+ *   .                                      hooks B over A: the page is gone,
+ *   .                                      and nobody frees A
  */
 static bool hook_table(struct mm *mm, pte_t *ptep, unsigned int level)
 {
@@ -70,9 +78,14 @@ static bool hook_table(struct mm *mm, pte_t *ptep, unsigned int level)
 	spinlock_t *ptl = &ptep_ptdesc(ptep)->page.ptl;
 
 	spin_lock(ptl);
-	if (pte_none(pte_read(ptep))) {
-		/* Release: the zeroes are seen before the entry [A1]. Pairs with pte_read(). */
-		arch_pte_publish(ptep, arch_pte_table(page_to_phys(&pt->page), true), false);
+	if (!rule(HOOK_ONCE) || pte_none(pte_read(ptep))) {
+		page_step(&pt->page, STEP_HOOK);
+		trace(HOOK, mm->id, page_to_phys(&pt->page), level);
+		/*
+		 * Release: the zeroes are seen before the entry [A1]. Pairs with descend() in
+		 * mm/gup.c.
+		 */
+		user_entry_publish(ptep, arch_pte_table(page_to_phys(&pt->page), true), level);
 		pt = NULL;
 	}
 	spin_unlock(ptl);

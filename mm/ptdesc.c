@@ -5,15 +5,18 @@
  * Terms. <ptdesc.h> draws and tabulates the states. Every transition asserts the state it comes
  * from, so a table that is freed twice, or without a flush, is a report that names the rule.
  * Why. "When may a page table die?" has to be answered by a value that can be looked at.
- * Rules: A1, F3 (the descriptor is the frame's struct page and is never freed), and the checks of
- * G2 and F1. Locks: none; a table has one owner at a time once it is unhooked.
- * See also: mm/mmu_gather.c, which drives the states; tests/test_gather.c.
+ * Rules: A1, F3, and the checks of G2 and F1. Locks: none; a table has one owner at a time once it
+ * is unhooked. See also: mm/mmu_gather.c, which drives the states; tests/test_gather.c.
  */
+#include <census.h>
+#include <inject.h>
+#include <ledger.h>
 #include <mm.h>
 #include <ptdesc.h>
 #include <rcu.h>
 #include <string.h>
 #include <time.h>
+#include <trace.h>
 
 static struct {
 	atomic64_t live, unhooked, waiting;
@@ -40,15 +43,23 @@ static void ptdesc_move(struct ptdesc *p, enum pt_state from, enum pt_state to, 
 	struct page *page = &p->page;
 
 	if (unlikely(page->type != PAGE_TABLE || page->pt_state != from))
-		rule_broken(why, "table %#llx: type %u, state %u where %u was expected",
-			    (unsigned long long)page_to_phys(page), page->type, page->pt_state,
-			    from);
+		oracle_report(ORACLE_STATES, why, page,
+			      "table %#llx: type %u, state %u where %u was expected",
+			      (unsigned long long)page_to_phys(page), page->type, page->pt_state,
+			      from);
 	WRITE_ONCE(page->pt_state, to);
 }
 
+/*
+ * RACE A1. A table is published with what its last owner left:
+ *   fault                                  walker, or the MMU of CPU 1
+ *   takes a frame, hooks it                follows the entry
+ *   .                                      finds "entries", follows them
+ *   zeroes the table: too late
+ */
 struct ptdesc *ptdesc_alloc(struct mm *mm, unsigned int level, u32 gfp)
 {
-	struct page *page = alloc_page(gfp | GFP_TYPE(PAGE_TABLE));
+	struct page *page = inject(PT) ? NULL : alloc_page(gfp | GFP_TYPE(PAGE_TABLE));
 
 	if (!page)
 		return NULL;
@@ -66,9 +77,35 @@ struct ptdesc *ptdesc_alloc(struct mm *mm, unsigned int level, u32 gfp)
 	return page_ptdesc(page);
 }
 
+/*
+ * What has to be undone of a descriptor: its lock is nobody's from here on. Whoever found the table
+ * under RCU may take the lock until the table is freed, so not before that [F3].
+ */
+static void ptdesc_dtor(struct ptdesc *p)
+{
+	spin_lock_destroy(&p->page.ptl);
+}
+
+/*
+ * When the destructor runs: with the table's freeing; knocked out, while it can still be found.
+ *
+ * RACE F3. The table lives, its lock does not:
+ *   unmapper                               reader under RCU
+ *   .                                      finds the table
+ *   unhooks it, destroys its lock          .
+ *   .                                      takes a lock that is nobody's
+ *   (grace period)                         unlocks it
+ */
+static void ptdesc_dtor_at(struct ptdesc *p, bool freeing)
+{
+	if (rule(DESCRIPTOR_LIFETIME) == freeing)
+		ptdesc_dtor(p);
+}
+
 /* FREE from here on: a walker that still is inside finds the type gone. */
 static void ptdesc_release(struct ptdesc *p)
 {
+	ptdesc_dtor_at(p, true);
 	p->page.pt_state = PT_FREE;
 	p->page.pt_mm = NULL;
 	atomic64_inc(&pt.freed);
@@ -87,10 +124,13 @@ void ptdesc_free_unpublished(struct ptdesc *p)
 void ptdesc_unhook(struct ptdesc *p)
 {
 	ptdesc_move(p, PT_LIVE, PT_UNHOOKED, RULE_TABLE_FLUSH_FIRST);
+	page_step(&p->page, STEP_CLEAR);
+	ptdesc_dtor_at(p, false);
 	p->page.pt_unhooked_ns = time_ns();
-	p->page.pt_cpu = smp_processor_id();
+	p->page.pt_cpu = (u8)smp_processor_id();
 	if (debug_build)
 		p->page.pt_gp = rcu_seq_snap();
+	census_unhooked(p);
 	atomic64_dec(&pt.live);
 	atomic64_dec(&p->page.pt_mm->nr_tables);
 	raise(&pt.max_waiting, atomic64_inc_return(&pt.unhooked) + atomic64_read(&pt.waiting));
@@ -99,11 +139,14 @@ void ptdesc_unhook(struct ptdesc *p)
 void ptdesc_set_flushed(struct ptdesc *p)
 {
 	ptdesc_move(p, PT_UNHOOKED, PT_FLUSHED, RULE_TABLE_FLUSH_FIRST);
+	page_step(&p->page, STEP_FLUSH);
 }
 
 void ptdesc_set_waiting(struct ptdesc *p)
 {
 	ptdesc_move(p, PT_FLUSHED, PT_WAITING, RULE_TABLE_FLUSH_FIRST);
+	page_step(&p->page, STEP_WAIT);
+	trace(WAIT_TABLE, p->page.pt_mm->id, page_to_phys(&p->page), 0);
 	atomic64_inc(&pt.waiting);
 	atomic64_dec(&pt.unhooked);
 }
@@ -114,9 +157,10 @@ void ptdesc_free(struct ptdesc *p)
 
 	ptdesc_move(p, waited ? PT_WAITING : PT_FLUSHED, PT_FREE, RULE_TABLE_FLUSH_FIRST);
 	if (debug_build && p->page.pt_gp && !rcu_seq_done(p->page.pt_gp))
-		rule_broken(RULE_TABLE_GRACE_PERIOD,
-			    "table %#llx freed before the grace period after its unhooking ended",
-			    (unsigned long long)page_to_phys(&p->page));
+		oracle_report(ORACLE_STATES, RULE_TABLE_GRACE_PERIOD, &p->page,
+			      "table %#llx freed before the grace period after its unhooking ended",
+			      (unsigned long long)page_to_phys(&p->page));
+	census_table_free(p);
 	atomic64_dec(waited ? &pt.waiting : &pt.unhooked);
 	raise(&pt.longest_wait, time_ns() - p->page.pt_unhooked_ns);
 	ptdesc_release(p);

@@ -13,6 +13,7 @@
  * stack; list_lock (irqs off) for the list of caches, outside the caches' locks.
  * See also: <slab.h>, mm/page_alloc.c, tests/test_slab.c.
  */
+#include <inject.h>
 #include <page.h>
 #include <percpu.h>
 #include <printk.h>
@@ -229,6 +230,8 @@ void *kmem_cache_alloc(struct kmem_cache *c, u32 flags)
 {
 	void *obj;
 
+	if (inject(SLAB))
+		return NULL;
 	while (unlikely(!(obj = stack_pop(c)))) {
 		struct page *p = slab_make(c, flags);
 
@@ -363,6 +366,11 @@ static void for_each_cache(void (*fn)(struct kmem_cache *c))
 static void drain_all_local(void *unused)
 {
 	for_each_cache(drain_local);
+}
+
+void slab_drain_cpu(void)
+{
+	drain_all_local(NULL);
 }
 
 void slab_drain(void)

@@ -130,8 +130,8 @@ static void stack_unmap(vaddr_t stack)
 	for (unsigned int i = 0; i < STACK_PAGES; i++)
 		pa[i] = kmap_clear(stack + i * PAGE_SIZE);
 	/*
-	 * Orders the clearing before the giving back, for every CPU: its interrupt handler answers.
-	 * [G1]
+	 * Orders the clearing before the giving back, for every CPU. Pairs with the interrupt
+	 * handler that answers. [G1]
 	 */
 	kmap_flush(stack, stack + STACK_SIZE);
 	slot_put(stack);

@@ -7,8 +7,8 @@
  * Why two transports. Only the maskable one also sends away walkers with interrupts off; systems
  * that counted on that broke when their flushes stopped being IPIs. Running both shows what rests
  * on what.
- * Rules: T1 (the unmapper's half), T2, T4, F4. Locks: none; callers may sleep.
- * See also: mm/context.c (the other half of T1), tests/test_tlb.c.
+ * Rules: T1 (the unmapper's half), T2, T4 (asserted), T7, T9, G10, F4. Locks: none; callers may
+ * sleep. See also: mm/context.c (the other half of T1), tests/test_tlb.c.
  *
  * The store buffering race of T1, and the barrier on each side that forbids it:
  *
@@ -21,6 +21,7 @@
  */
 #include <cmdline.h>
 #include <errno.h>
+#include <inject.h>
 #include <irqflags.h>
 #include <mm.h>
 #include <percpu.h>
@@ -30,6 +31,7 @@
 #include <string.h>
 #include <thread.h>
 #include <tlb.h>
+#include <trace.h>
 
 enum tlb_mode tlb_mode;
 enum table_free_mode table_free_mode;
@@ -80,6 +82,13 @@ bool tlb_transport_maskable(void)
 	return tlb_mode == TLB_IPI;
 }
 
+/*
+ * RACE F4. A flush that interrupts nobody waits for nobody:
+ *   unmapper, tlb=unmaskable               gup_fast() on CPU 1, irqs off
+ *   unhooks the table                      inside it
+ *   flushes: CPU 1's TLB is done at once   notices nothing
+ *   frees the table with the gather        reads a freed table
+ */
 void tlb_init(void)
 {
 	if (!tlb_mode_given)
@@ -94,25 +103,49 @@ void tlb_init(void)
 
 static void flush_ipi(void *arg)
 {
-	arch_tlb_flush_local(arg);
+	const struct arch_flush *f = arg;
+
+	if (inject(FLAKY))
+		return;
+	arch_tlb_flush_local(f);
+	trace(INVALIDATE, 0, f->start, f->end);
 }
 
-/* The CPUs of mask that need no interrupt now: lazy ones catch up in mm_leave_lazy(). */
-static cpumask_t lazy_cpus(const struct mm *mm, cpumask_t mask)
+/*
+ * The CPUs of mask that need no interrupt for the flush that made tlb_gen be gen: lazy ones catch
+ * up in mm_leave_lazy().
+ */
+static cpumask_t lazy_cpus(const struct mm *mm, cpumask_t mask, u64 gen)
 {
 	cpumask_t lazy = 0;
 	unsigned int cpu;
 
 	for_each_cpu(cpu, mask)
-		if (mm_cpu_lazy(mm, cpu))
+		if (mm_cpu_lazy_before(mm, cpu, gen))
 			lazy |= cpumask_of(cpu);
 	return lazy;
 }
 
-static void flush_by_ipi(struct mm *mm, cpumask_t mask, struct arch_flush *f)
+/* Only with T9 knocked out: the caller may be on another CPU behind this. */
+static void migrate_here(void)
+{
+	thread_yield();
+}
+
+/*
+ * RACE T2. A lazy CPU does not use the mm, but its MMU may:
+ *   unmapper                               CPU 1, lazy: the root is loaded
+ *   unhooks the table                      walk cache: va -> table
+ *   skips lazy CPU 1                       .
+ *   frees the table; it is written to      speculation fills the TLB from it
+ */
+static void flush_by_ipi(struct mm *mm, cpumask_t mask, struct arch_flush *f, u64 gen, bool pinned)
 {
 	cpumask_t me = cpumask_of(smp_processor_id());
 	cpumask_t others = mask & ~me;
+
+	if (!pinned)
+		migrate_here();
 
 	/*
 	 * A lazy CPU makes no user access, so a stale leaf does no harm until it leaves lazy mode;
@@ -120,13 +153,13 @@ static void flush_by_ipi(struct mm *mm, cpumask_t mask, struct arch_flush *f)
 	 * wait [T2].
 	 */
 	if (!f->tables || !rule(LAZY_TABLES)) {
-		cpumask_t lazy = lazy_cpus(mm, others);
+		cpumask_t lazy = lazy_cpus(mm, others, gen);
 
 		others &= ~lazy;
 		count(lazy_skipped, cpumask_weight(lazy));
 	}
 	if (mask & me)
-		arch_tlb_flush_local(f);
+		flush_ipi(f);
 	if (!others) {
 		count(local_only, 1);
 		return;
@@ -136,9 +169,14 @@ static void flush_by_ipi(struct mm *mm, cpumask_t mask, struct arch_flush *f)
 	smp_call_mask(others, flush_ipi, f, true);
 }
 
-static void flush_unmaskable(cpumask_t mask, struct arch_flush *f)
+static void flush_unmaskable(cpumask_t mask, struct arch_flush *f, bool pinned)
 {
 	cpumask_t others = mask & ~cpumask_of(smp_processor_id());
+
+	if (inject(FLAKY))
+		return;
+	if (!pinned)
+		migrate_here();
 
 	if (!mask) {
 		count(local_only, 1);
@@ -153,27 +191,51 @@ static void flush_unmaskable(cpumask_t mask, struct arch_flush *f)
 	arch_tlb_flush_remote(mask, f);
 }
 
+/*
+ * RACE T7. The tag is another one by the time of the flush:
+ *   unmapper                               CPU 1
+ *   reads the mm's tag: 5                  .
+ *   .                                      roll-over; runs the mm as tag 9
+ *   clears the entry                       TLB: va -> page under 9
+ *   flushes 5, frees the page              keeps what is under 9
+ *
+ * RACE T9. "Everybody but me", and then "me" is another:
+ *   unmapper                               CPU 0
+ *   on CPU 0: others = mask - CPU 0        TLB: va -> page
+ *   is moved to CPU 1                      .
+ *   flushes here, tells the others         told by nobody
+ *   frees the page                         uses va -> page
+ */
 static void flush(struct mm *mm, struct arch_flush *f)
 {
+	bool pinned = rule(FLUSH_PINNED);
+
 	/* The caller waits for other CPUs: no spinlock held, interrupts on [T4]. */
-	if (rule(NO_WAIT_LOCKED))
-		might_sleep();
+	BUG_ON_RULE(NO_WAIT_LOCKED, debug_build && !preemptible());
 	/*
 	 * Full barrier: orders the caller's clearing of entries before the loads of the tag, the
-	 * mask and the lazy marks. Pairs with join_mask() and mm_leave_lazy() in mm/context.c. [T1]
+	 * mask and the lazy marks. Pairs with join_mask(), mm_leave_lazy() and leave_for_good() in
+	 * mm/context.c. [T1]
 	 */
-	atomic64_inc_return(&mm->tlb_gen);
-	preempt_disable(); /* the local flush must stay on the CPU that is taken out of the mask */
-	f->tag = mm_tag(mm);
+	u64 gen = (u64)atomic64_inc_return(&mm->tlb_gen);
+
+	if (pinned)
+		preempt_disable(); /* the local flush is of the CPU that is taken out of the mask */
+	f->tag = rule(TAG_AFTER_CLEAR) ? mm_tag(mm) : mm->last_flush_tag;
+	mm->last_flush_tag = mm_tag(mm);
 	cpumask_t mask = READ_ONCE(mm->cpu_mask);
 
+	trace(FLUSH_BEGIN, mm->id, mask, f->start);
+	inject_delay(FLUSH_WINDOW);
+	if (tlb_mode == TLB_IPI)
+		flush_by_ipi(mm, mask, f, gen, pinned);
+	else
+		flush_unmaskable(mask, f, pinned);
+	trace(FLUSH_END, mm->id, mask, f->start);
 	if (f->tables)
 		count(flush_tables, 1);
-	if (tlb_mode == TLB_IPI)
-		flush_by_ipi(mm, mask, f);
-	else
-		flush_unmaskable(mask, f);
-	preempt_enable();
+	if (pinned)
+		preempt_enable();
 }
 
 void tlb_flush_mm(struct mm *mm, bool tables)
@@ -185,11 +247,25 @@ void tlb_flush_mm(struct mm *mm, bool tables)
 	flush(mm, &f);
 }
 
+/* Whether tables are beyond the reach of an invalidation by address here. [G10] */
+static bool needs_whole_tag(bool tables)
+{
+	return tables && arch.range_flush_spares_walk_caches;
+}
+
+/*
+ * RACE G10. A fence by address does not reach the way there:
+ *   unmapper                               MMU of CPU 1
+ *   unhooks the table                      walk cache: va -> table
+ *   fences va by address                   drops the leaf of va alone
+ *   frees the table                        begins its next walk inside it
+ */
 void tlb_flush_range(struct mm *mm, vaddr_t start, vaddr_t end, unsigned int level, bool tables)
 {
 	struct arch_flush f = { .start = start, .end = end, .tables = tables };
 
-	if ((end - start) >> pt_shift(level) > TLB_FLUSH_CEILING) {
+	if ((end - start) >> pt_shift(level) > TLB_FLUSH_CEILING ||
+	    (needs_whole_tag(tables) && rule(TABLE_FENCE_SCOPE))) {
 		tlb_flush_mm(mm, tables);
 		return;
 	}

@@ -7,14 +7,17 @@
  * nobody.
  * Why apart from freeing. Here entries are cleared; what they pointed to is still in use by TLBs
  * and walkers, and goes into the gather, which knows when it may die.
- * Rules: G4 (what is cleared is recorded). Locks: mmap_lock at least for reading, with the range's
- * VMAs detached (munmap) or kept (madvise); each table's own lock around the change of its entries.
- * See also: mm/mmu_gather.c, mm/mmap.c.
+ * Rules: T4; G4 (what is cleared is recorded). Locks: mmap_lock at least for reading, with the
+ * range's VMAs detached (munmap) or kept (madvise); each table's own lock around the change of its
+ * entries. See also: mm/mmu_gather.c, mm/mmap.c.
  */
+#include <inject.h>
+#include <ledger.h>
 #include <mm.h>
 #include <mmu_gather.h>
 #include <pgtable.h>
 #include <ptdesc.h>
+#include <trace.h>
 
 static unsigned int leaf_pages(unsigned int level)
 {
@@ -30,21 +33,31 @@ static bool zap_leaf(struct mmu_gather *tlb, pte_t *ptep, vaddr_t va, unsigned i
 	 * Full barrier: the entry is clear before the mm's mask is read [T1] and before the page's
 	 * count is dropped. Pairs with gup_one() in mm/gup.c: its reference, then second look. [U4]
 	 */
-	pte_t pte = pte_get_and_clear(ptep);
+	pte_t pte = user_entry_take(ptep, level);
+	struct page *page = pte_attr(pte) & PA_SPECIAL ? NULL : page_head(pte_page(pte));
 
+	trace(CLEAR, tlb->mm->id, pte_pa(pte), va);
+	ledger_clear(tlb->mm, page, va, level);
+	inject_delay(CLEAR_WINDOW);
 	tlb_record(tlb, va, level);
 	atomic64_add(&tlb->mm->nr_pages, -(s64)leaf_pages(level));
-	if (pte_attr(pte) & PA_SPECIAL)
+	if (!page)
 		return false;
-	struct page *page = page_head(pte_page(pte));
-
+	page_step(page, STEP_CLEAR);
 	if (debug_build)
 		BUG_ON(atomic_read(&page->mapcount) <= 0);
 	atomic_dec(&page->mapcount);
 	return tlb_remove_page(tlb, page);
 }
 
-/* Zaps the leaves among the entries of one table, from va on; returns how far it came. */
+/*
+ * Zaps the leaves among the entries of one table, from va on; returns how far it came.
+ *
+ * RACE T4. Each waits for the other:
+ *   unmapper                               CPU 1
+ *   takes the table's lock                 irqs off, spins on that lock
+ *   IPI to CPU 1, waits for its answer     never takes the IPI
+ */
 static vaddr_t zap_entries(struct mmu_gather *tlb, pte_t *table, unsigned int level, vaddr_t va,
 			   vaddr_t end)
 {
@@ -59,6 +72,10 @@ static vaddr_t zap_entries(struct mmu_gather *tlb, pte_t *table, unsigned int le
 		if (pte_present(pte) && pte_leaf(pte, level))
 			full = zap_leaf(tlb, ptep, va, level);
 		va = pt_next(va, end, level);
+	}
+	if (full && !rule(NO_WAIT_LOCKED)) { /* knocked out: waits for other CPUs with it held */
+		tlb_flush_mmu(tlb);
+		full = false;
 	}
 	spin_unlock(ptl);
 	if (full)
@@ -105,11 +122,13 @@ static void unhook(struct mmu_gather *tlb, pte_t *ptep, vaddr_t va, unsigned int
 	spin_lock(ptl);
 	/*
 	 * Full barrier: no walker that starts after it finds the table; those inside are waited for
-	 * [F1].
+	 * [F1]. Pairs with descend() in mm/gup.c.
 	 */
-	pte_t pte = pte_get_and_clear(ptep);
+	pte_t pte = user_entry_take(ptep, level);
 
+	trace(UNHOOK, tlb->mm->id, pte_pa(pte), va);
 	ptdesc_unhook(pte_ptdesc(pte));
+	ledger_unhook(tlb->mm, pte_ptdesc(pte), va, level);
 	spin_unlock(ptl);
 	assert_empty(pte_table(pte));
 	tlb_remove_table(tlb, pte_ptdesc(pte), va, level);

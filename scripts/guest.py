@@ -29,6 +29,7 @@ class Outcome:
         self.pinned = False
         self.text = ""
         self.stuck_at = []
+        self.seen = {}  # what was watched for: seconds until the first line with it
 
     def lines(self):
         return [ktap.clean(line) for line in self.text.splitlines()]
@@ -38,8 +39,10 @@ class Outcome:
 
 
 class Guest:
-    def __init__(self, words, cpus, log, limit):
+    def __init__(self, words, cpus, log, limit, watch=()):
+        """watch: regular expressions; Outcome.seen tells when a line first had each."""
         self.words, self.cpus, self.log, self.limit = words, cpus, log, limit
+        self.watch = [re.compile(pattern) for pattern in watch]
         self.outcome = Outcome()
         self.exit_seen = None
 
@@ -88,6 +91,9 @@ class Guest:
     def note(self, line):
         out, line = self.outcome, ktap.clean(line)
         out.text += line + "\n"
+        for pattern in self.watch:
+            if pattern.pattern not in out.seen and pattern.search(line):
+                out.seen[pattern.pattern] = time.monotonic() - self.start
         match = qemu.EXIT_LINE.match(line)
         if match:
             if out.said is None:

@@ -6,6 +6,7 @@ import ktap
 import qemu
 
 BAD_WORDS = ("PANIC: ", "RULE ", "panic while panicking")
+REPORT_LINES = 80  # a broken rule: what became of the frame, and what all CPUs did
 
 
 def report_lines(outcome):
@@ -14,8 +15,8 @@ def report_lines(outcome):
     for i, line in enumerate(lines):
         text = line.split("] ", 1)[-1]
         if text.startswith(BAD_WORDS[0]) or text.startswith(BAD_WORDS[2]) or \
-                (text.startswith(BAD_WORDS[1]) and " broken: " in text):
-            return lines[i:i + 20]
+                (text.startswith(BAD_WORDS[1]) and " broken, says the " in text):
+            return lines[i:i + REPORT_LINES]
     return []
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Tests of the host scripts; `make test` runs them first. Alone: python3 -m unittest selftest."""
 import os
+import re
+import shlex
 import stat
 import subprocess
 import tempfile
@@ -13,8 +15,12 @@ import judge
 import ktap
 import qemu
 import report
+import rulebook
+import rules
 import shim
 import style
+import torture
+import trace
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GOOD = """KTAP version 1
@@ -29,6 +35,9 @@ not ok 3 b.three
 class Tree(unittest.TestCase):
     def test_keeps_its_own_style(self):
         self.assertEqual(style.check_tree(os.path.dirname(HERE)), [])
+
+    def test_rules_documents_and_matrix_agree(self):
+        self.assertEqual(rulebook.check_tree(os.path.dirname(HERE)), [])
 
 
 class Version(unittest.TestCase):
@@ -177,6 +186,10 @@ class Judging(unittest.TestCase):
                 (self.PASS + "EXIT: STATUS=0\n", 5, 1, "0 race verdicts"),
                 (self.PASS + "stress: INVALID no overlap\nEXIT: STATUS=1\n", 5, 3, "no overlap"),
                 (self.PASS + "[ 1.0] PANIC: all is lost\nEXIT: STATUS=3\n", 0, 7, "all is lost"),
+                (self.PASS + "[ 1.0] RULE A3 INSTALL_ONCE broken, says the counts: twice there\n"
+                 "EXIT: STATUS=4\n", 0, 9, "says the counts: twice there"),
+                (self.PASS + "[ 1.0] RULE A3 X broken, says the counts: in a good run\n"
+                 "EXIT: STATUS=0\n", 0, 1, "in a run that ended well"),
                 ("KTAP version 1\n1..1\nnot ok 1 a.b\nEXIT: STATUS=0\n", 0, 1, "status 0"),
                 (self.PASS + self.PASS + "EXIT: STATUS=0\n", 0, 1, "more than one")):
             _, text = self.run_fake(self.say(out), stress, code=code)
@@ -226,6 +239,79 @@ class Report(unittest.TestCase):
                 self.assertIn('failures="1"', xml.read())
 
 
+class Trace(unittest.TestCase):
+    # Two walks, two gathers of which one moves, a flush; the ring of CPU 1 has lost events.
+    DUMP = """trace-ring|0|9|0
+trace|1000|0|WALK_BEGIN|3|7f000|4|8
+trace|2500|0|WALK_END|3|2|0|8
+trace|3000|0|GATHER_BEGIN|3|1|0|9
+trace|3100|0|FREE|0|5000|5|9
+trace|3500|0|GATHER_BEGIN|3|2|0|10
+trace|5000|0|GATHER_END|3|1|0|9
+trace|5500|0|GP_BEGIN|0|7|3|1
+trace|6000|0|FLUSH_BEGIN|3|3|7f000|10
+trace|9000|0|WALK_BEGIN|3|7f000|4|8
+trace-ring|1|4|40
+trace|2000|1|WALK_END|3|1|0|11
+trace|6500|1|GP_END|0|8|0|1
+trace|7000|1|FLUSH_END|3|3|7f000|10
+trace|8000|1|GATHER_END|3|1|0|10
+trace-end
+"""
+
+    def setUp(self):
+        with open(os.path.join(os.path.dirname(HERE), trace.HEADER), encoding="utf-8") as header:
+            self.table = trace.event_table(header.read())
+
+    def convert(self, text):
+        return trace.convert(text.splitlines(), self.table, "port")
+
+    def test_slices(self):
+        made = self.convert(self.DUMP)
+        self.assertEqual(trace.faults(made), [])
+        slices = [(e["cat"], e["ts"], e["dur"]) for e in made["traceEvents"] if e["ph"] == "X"]
+        self.assertEqual(slices, [("walks", 0.0, 1.5), ("gathers", 2.0, 2.0),
+                                  ("gathers", 2.5, 4.5), ("grace periods", 4.5, 1.0),
+                                  ("flush waits", 5.0, 1.0)])
+        tracks = {(e["pid"], e["tid"]) for e in made["traceEvents"] if e.get("cat") == "gathers"}
+        self.assertEqual(len(tracks), 2)
+        names = [e["args"]["name"] for e in made["traceEvents"] if e["name"] == "thread_name"]
+        self.assertIn("gathers (2)", names)
+        free = [e for e in made["traceEvents"] if e["ph"] == "i"]
+        self.assertEqual([(e["name"], e["args"]["frame"], e["args"]["type"]) for e in free],
+                         [("free", "0x5000", 5)])
+
+    def test_ends_that_may_not_belong_together_are_left_out(self):
+        """CPU 1 may have had the end of the one gather and the begin of the next."""
+        made = self.convert(self.DUMP.replace("trace|2000|1", "trace|3200|1"))
+        kinds = [e["cat"] for e in made["traceEvents"] if e["ph"] == "X"]
+        self.assertEqual(kinds.count("gathers"), 1)
+        self.assertEqual(kinds.count("walks"), 1)
+
+    def test_bad_dumps(self):
+        for text, error in (("", "no event"), ("trace-ring|0|0|0\ntrace-end\n", "no event"),
+                            (self.DUMP.replace("trace-end\n", ""), "cut"),
+                            (self.DUMP.replace("FREE", "FROG"), "FROG")):
+            with self.assertRaises(trace.BadTrace) as caught:
+                self.convert(text)
+            self.assertIn(error, str(caught.exception))
+
+    def test_faults_are_found(self):
+        for change, error in (
+                (lambda e: e.update(ts=-1.0), "time goes back"),
+                (lambda e: e.update(dur=-1.0), "ends before"),
+                (lambda e: e.update(tid=1), "has no name"),
+                (lambda e: e.update(ph="B"), "phase B")):
+            made = self.convert(self.DUMP)
+            change([e for e in made["traceEvents"] if e["ph"] == "X"][0])
+            self.assertIn(error, "; ".join(trace.faults(made)))
+        made = self.convert(self.DUMP)
+        for e in made["traceEvents"]:
+            if e.get("cat") == "gathers":
+                e["tid"] = 101
+        self.assertIn("inside another", "; ".join(trace.faults(made)))
+
+
 class Style(unittest.TestCase):
     def test_lines(self):
         faults = style.check_lines("mm/a.c", ["\tint a;", "        int b;", "x ", "y" * 101,
@@ -233,13 +319,227 @@ class Style(unittest.TestCase):
         self.assertEqual(len(faults), 4, faults)
         self.assertEqual(style.check_lines("arch/riscv64/a.c", ["#ifdef __riscv"]), [])
 
+    A = "/* Orders x. Pairs with g() in\n * b.c. */\nvoid f(void)\n{\n}\n"
+    B = "void g(void)\n{\n\t/* Pairs with f() in a.c. */\n}\n"
+
     def test_pairs(self):
-        a = "/* Orders x. Pairs with g() in\n * b.c. */\nvoid f(void)\n"
-        b = "/* Pairs with f() in a.c. */\nvoid g(void)\n"
-        self.assertEqual(style.check_pairs({"a.c": a, "b.c": b}), [])
-        self.assertTrue(style.check_pairs({"a.c": a, "b.c": "void g(void)\n"}))
-        self.assertTrue(style.check_pairs({"a.c": a, "b.c": b.replace("g(", "h(")}))
-        self.assertTrue(style.check_pairs({"a.c": a}))
+        self.assertEqual(style.check_pairs({"a.c": self.A, "b.c": self.B}), [])
+        for a, b, error in (
+                (self.A, self.B.replace("Pairs with f() in a.c", ""), "in turn"),
+                (self.A, self.B.replace("g(", "h("), "which is not in b.c"),
+                (self.A, self.B.replace("f()", "e()"), "in turn"),
+                (self.A, self.B + self.B.replace("g(", "h("), "in turn"),
+                (self.A.replace("Pairs with g() in\n * b.c.", ""), "", "pairs with nothing"),
+                (self.A.replace("Orders x. Pairs with g() in\n * b.c.", "Full barrier: x."), "",
+                 "pairs with nothing"),
+                (self.A.replace("g() in\n * b.c", "h()"), "", "h(), which is not in a.c")):
+            faults = style.check_pairs({"a.c": a, "b.c": b})
+            self.assertTrue(any(error in fault for fault in faults), (a, b, faults))
+        self.assertIn("b.c, which is not there", style.check_pairs({"a.c": self.A})[0])
+        promise = "/* Orders x before y. */\nvoid f(void);\n"
+        self.assertEqual(style.check_pairs({"a.h": promise}), [])
+
+
+class Rulebook(unittest.TestCase):
+    """A tree of one rule, and each way in which it can be wrong."""
+
+    TREE = {
+        "include/rules.h": '''#define RULE_NEEDS(X) \\
+\tX(ALWAYS, "", "") \\
+\tX(TAGS, "n.a.", "no tags")
+
+#define RULE_TABLE(X) \\
+\tX(ONE, "G1", \\
+\t  "first this, " "then \\"that\\"", \\
+\t  "f() in mm/a.c", "fault=x:2|stress=5", \\
+\t  "ledger", TAGS, \\
+\t  "CVE-1")
+
+enum rule;
+''',
+        "include/oracle.h": '#define ORACLE_TABLE(X) \\\n\tX(LEDGER, "ledger", "debts")\n',
+        "mm/a.c": "/*\n * RACE G1. Two\n * lines:\n *   a     b\n *\n *   c     d\n"
+                  " * Not this. [G1]\n */\n"
+                  "static int f(int x)\n{\n\tif (rule(ONE))\n\t\treturn 1;\n"
+                  "\treturn rule(ONE); /* rule(NONE) */\n}\n",
+        "tests/t.c": "TEST(rule, G1_one)\n{\n}\n",
+        "docs/guide.md": "Here G1 matters.\n",
+        "docs/rules-matrix.json": "",
+        "README.md": "head\n" + rulebook.BEGIN + rulebook.END + "tail\n",
+    }
+
+    def tree(self, folder, path=None, old="", new=""):
+        for name, text in self.TREE.items():
+            if name == path:
+                self.assertIn(old, text)
+                text = text.replace(old, new, 1)
+            os.makedirs(os.path.dirname(os.path.join(folder, name)) or folder, exist_ok=True)
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as out:
+                out.write(text)
+        cells = dict.fromkeys(rulebook.COLUMNS, "caught")
+        cells["arm64 ipi"] = "n.a."
+        rulebook.save_matrix({"ONE": cells}, folder)
+        return rulebook.Book(folder)
+
+    def test_reads(self):
+        with tempfile.TemporaryDirectory() as folder:
+            book = self.tree(folder)
+        rule, drawing = book.rules[0], book.drawings["G1"][0]
+        self.assertEqual((rule.name, rule.sentence), ("ONE", 'first this, then "that"'))
+        self.assertEqual(drawing.title, "Two lines:")
+        self.assertEqual(drawing.lines, ["  a     b", "", "  c     d"])
+        self.assertEqual(rule.append("ipi"),
+                         'tlb=ipi knockout=ONE fault=x:2 run="stress=5;poweroff"')
+        self.assertEqual(rulebook.check_rules(book), [])
+
+    def test_each_fault_is_found(self):
+        for path, old, new, error in (
+                ("mm/a.c", "rule(ONE)", "true", None), ("mm/a.c", "RACE G1", "RICE G1", "draws"),
+                ("mm/a.c", "static int f", "static int g", "enforced by g()"),
+                ("mm/a.c", "\treturn rule", "}\nint g(void)\n{\n\treturn rule", "enforced by f()"),
+                ("mm/a.c", "rule(ONE)", "rule(TWO)", "rule(TWO)"),
+                ("mm/a.c", "[G1]", "[G9]", "G9 is no rule"),
+                ("tests/t.c", "G1_one", "T7_one", "T7 is no rule"),
+                ("docs/guide.md", "G1", "F3", "F3 is no rule"),
+                ("include/rules.h", '"CVE-1"', '""', "not known"),
+                ("include/rules.h", '"ledger"', '"nobody"', "neither an oracle"),
+                ("include/rules.h", '"fault=x:2|stress=5"', '"fault=x:2|"', "nothing to run"),
+                ("include/rules.h", "TAGS, \\\n\t  \"CVE", "FROG, \\\n\t  \"CVE", "needs FROG"),
+                ("include/rules.h", "f() in mm/a.c", "f in mm/a.c", "is not")):
+            with tempfile.TemporaryDirectory() as folder:
+                faults = rulebook.check_rules(self.tree(folder, path, old, new))
+            if error is None:  # one guard of two is enough
+                self.assertEqual(faults, [])
+            else:
+                self.assertTrue(any(error in fault for fault in faults), (new, faults))
+
+    def test_documents_are_kept_true(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.tree(folder)
+            self.assertIn("make docs", rulebook.check_tree(folder)[0])
+            self.assertEqual(rulebook.write(folder), [])
+            self.assertEqual(rulebook.check_tree(folder), [])
+            text = rulebook.read(folder, rulebook.BOOK)
+            for part in ("a     b\n\nc     d", "no tags", "caught by ledger", "knockout=ONE"):
+                self.assertIn(part, text)
+            self.assertIn("| ONE | C | C | - | C | C | C |", rulebook.read(folder, "README.md"))
+            matrix = rulebook.load_matrix(folder)
+            del matrix["ONE"]["arm64 ipi"]
+            rulebook.save_matrix(matrix, folder)
+            self.assertIn("blank", rulebook.check_tree(folder)[0])
+
+
+class Matrix(unittest.TestCase):
+    """Verdicts of `make rules` from what a run said."""
+
+    def judged(self, text, by="ledger", said=4, trouble=None):
+        rule = rulebook.Rule(("ONE", "G1", "s", "f() in a.c", "stress=5", by, "ALWAYS", "k"))
+        outcome = guest.Outcome()
+        outcome.text, outcome.said, outcome.trouble = text, said, trouble
+        return rules.judge(rule, outcome)[0]
+
+    def test_verdicts(self):
+        report = "[    1.5] RULE G4 OTHER broken, says the ledger: a page\nEXIT: STATUS=4\n"
+        failed = "not ok 1 rule.G1_one\n"
+        for text, more, verdict in (
+                (report, {}, "caught"), (report, {"by": "census"}, "by ledger"),
+                (report, {"trouble": "hung"}, "caught"), (failed + report, {}, "caught"),
+                (failed, {"by": "rule.G1_one", "said": 1}, "caught"),
+                (failed, {"said": 1}, "SURVIVED"),
+                (report + failed, {"by": "rule.G1_one"}, "by ledger"),
+                ("stress: SUCCESS\n", {"said": 0}, "SURVIVED"), ("", {"said": None}, "RESET"),
+                ("", {"said": None, "trouble": "hung: silent"}, "HANG"),
+                ("PANIC: BUG at x\n", {"said": 3}, "PANIC")):
+            self.assertEqual(self.judged(text, **more), verdict, (text, more))
+
+    def test_the_worst_seed_counts(self):
+        cell = rules.Cell(None, "arm64", "ipi")
+        self.assertTrue(cell.failed())
+        for verdict, result in (("caught", "caught"), ("SURVIVED", "SURVIVED"),
+                                ("caught", "SURVIVED"), ("HANG", "SURVIVED")):
+            cell.note(verdict, "", 1.0, "log")
+            self.assertEqual(cell.verdict, result)
+        self.assertEqual((cell.seconds, len(cell.logs)), ([1.0, 1.0], 2))
+
+    def test_seeds(self):
+        self.assertEqual(rules.with_seed("test rule.*;stress=5;stress 7", 3),
+                         "test rule.*;stress 5 3;stress 7 3")
+        self.assertEqual(rules.seconds_of("stress=5;test x;stress 7"), 12)
+
+
+class Torture(unittest.TestCase):
+    """Rounds are legal, repeatable and all different; verdicts come from what was said."""
+
+    ROUNDS = [torture.Round(arch, 7, n) for arch in torture.MACHINES for n in range(60)]
+    SAID = "".join(f"{name}: SUCCESS, seed 1\n" for name, _ in torture.STEPS)
+
+    def test_every_round_can_be_asked_for(self):
+        for one in self.ROUNDS:
+            append = one.request()["append"]
+            self.assertLess(len(append), 1024)
+            self.assertLess(len(append.split('run="')[1]), 256)
+            self.assertFalse("gather" in append and "tlb=ipi" not in append)
+            words = shlex.split(one.command())
+            self.assertEqual(words[:3], ["make", "run", f"ARCH={one.arch}"])
+            self.assertIn("APPEND=" + append, words)
+        self.assertEqual(len({one.command() for one in self.ROUNDS}), len(self.ROUNDS))
+        self.assertIn("16", [one.machine["cpus"] for one in self.ROUNDS])
+
+    def test_a_round_follows_from_its_seed(self):
+        again = torture.Round("arm64", 7, 3)
+        self.assertEqual(again.command(), self.ROUNDS[63].command())
+        self.assertNotEqual(again.command(), torture.Round("arm64", 8, 3).command())
+
+    def test_faults_are_the_harmless_ones_of_the_kernel(self):
+        with open(os.path.join(HERE, "../include/inject.h"), encoding="utf-8") as header:
+            found = re.findall(r'^\tX\(\w+, "(\w+)", (\w+),', header.read(), re.M)
+        kinds = dict(found)
+        self.assertEqual({name: bool(us) for name, _, _, us in torture.FAULTS},
+                         {name: kind == "WAIT" for name, kind in kinds.items() if kind != "HARM"})
+
+    def judge(self, text, said=0, trouble=None):
+        outcome = guest.Outcome()
+        outcome.text, outcome.said, outcome.trouble = text, said, trouble
+        outcome.code = 2 * said + 1
+        return torture.judge_round("x86_64", outcome)
+
+    def test_verdicts(self):
+        self.assertEqual(self.judge(self.SAID), ("ok", ""))
+        for text, said, trouble, word, why in (
+                (self.SAID.replace("SUCCESS", "FAILURE", 1), 1, None, "FAILED", "FAILURE"),
+                (self.SAID.replace("SUCCESS", "INVALID", 1), 1, None, "INVALID", "INVALID"),
+                (self.SAID.replace("SUCCESS", "INVALID"), 3, None, "FAILED", "status 3"),
+                (self.SAID.split("\n", 1)[1], 0, None, "FAILED", "0 verdicts"),
+                (self.SAID * 2, 0, None, "FAILED", "2 verdicts"),
+                (self.SAID, 1, None, "FAILED", "status 1"),
+                (self.SAID, 0, "hung: silent for 60 s", "FAILED", "hung"),
+                (self.SAID + "[ 1.0] RULE G1 X broken, says the ledger: y\n", 4, None, "FAILED",
+                 "RULE G1"), (self.SAID + "[ 1.0] PANIC: z\n", 3, None, "FAILED", "PANIC: z")):
+            got, text = self.judge(text, said, trouble)
+            self.assertEqual(got, word)
+            self.assertIn(why, text)
+
+    def test_table(self):
+        row = torture.Row("arm64", 7)
+        row.add("ok", "", "make run A", "stress: unmaps 12, x\nstress: a, met an unmap 5\n")
+        row.add("FAILED", "why", "make run B", "stress: unmaps 30, x\n")
+        self.assertEqual(row.cells()[1:9], ("arm64", "7", "2", "1", "0", "1", "0 s", "42"))
+        self.assertEqual(row.failures, [("FAILED: why", "make run B")])
+        self.assertNotIn("host", torture.table([row]))
+        row.host = "far"
+        self.assertIn("host", torture.table([row]))
+
+    def test_other_machines(self):
+        words = torture.spread_command("a,b", ["arm64"], 40, 7)
+        self.assertEqual(words[0], "parallel")
+        self.assertEqual(words[words.index(":::"):], [":::", "arm64", ":::", "7", "8"])
+        self.assertIn("--worker 40 {2}", words[words.index(":::") - 1])
+
+    def test_refusals(self):
+        for text in ("0", "x", "-1", "1.5", "99999999999"):
+            with self.assertRaises(qemu.BadRequest):
+                torture.whole("SECONDS", text, 1, 100)
+        self.assertEqual(torture.whole("SECONDS", "", 600, 10), 600)
 
 
 class Shell(unittest.TestCase):

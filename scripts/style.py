@@ -17,8 +17,10 @@ SKIP = {".git", "build", "__pycache__"}
 CODE = (".c", ".h", ".S", ".py")
 ARCH_IF = re.compile(r"\s*#\s*(?:if|ifdef|ifndef|elif)\b.*"
                      r"(?:__x86_64|__i386|__aarch64|__arm|__riscv|X86|ARM64|RISCV)")
-PAIRS = re.compile(r"Pairs with\s+((?:\w+\(\)(?:, and\s+|,\s+|\s+and\s+)?)+)"
-                   r"(?:\s*in\s+([\w./]+\.[chS]))?")
+# One sentence: names of functions, and then maybe the file that they are in.
+PAIRS = re.compile(r"Pairs with\b((?:[^.:;]|\.(?=[chS]\b))*?\(\)(?:[^.:;]|\.(?=[chS]\b))*)", re.I)
+PARTNER_FILE = re.compile(r"\b([\w/]+\.[chS])\b")
+ORDERING = re.compile(r"(?:^|[.:] )(?:Orders|Full barrier|Acquire|Release)\b")
 
 
 def sources(root="."):
@@ -72,10 +74,53 @@ def check_file(path, lines):
     return faults
 
 
+def flatten(comment):
+    """A comment's text in one line."""
+    inner = re.sub(r"^/\*|^//|\*/$", "", comment)
+    return re.sub(r"\s*\n\s*\*?\s*", " ", inner).strip()
+
+
+def functions(text):
+    """(begin of what stands above it, its "{", its end, name) of each function in a C source."""
+    found = []
+    for match in re.finditer(r"^\{", text, re.M):
+        gaps = ((text.rfind(gap, 0, match.start()), len(gap)) for gap in ("\n\n", "\n}\n"))
+        above = max([at + length for at, length in gaps if at >= 0], default=0)
+        head = re.sub(r"/\*.*?\*/|//[^\n]*", "", text[above:match.start()], flags=re.S)
+        name = re.search(r"(\w+)\(", head)
+        if name:
+            # TEST(suite, name) is found by its name.
+            test = re.match(r"TEST\(\w+, (\w+)\)", head.strip())
+            found.append((above, match.start(), text.find("\n}", match.start()),
+                          (test or name)[1]))
+    return found
+
+
+def owner(spans, at):
+    """The function that a comment at this place belongs to: it is in it, or right above it."""
+    return next((name for above, _, end, name in spans if above <= at <= end), None)
+
+
+class Pair:
+    """One "Pairs with" sentence: the function it stands in, those it names, and their file."""
+
+    def __init__(self, function, sentence):
+        self.function = function
+        sentence = re.split(r",? as in ", sentence)[0]
+        self.names = re.findall(r"(\w+)\(\)", sentence)
+        match = PARTNER_FILE.search(sentence)
+        self.file = match[1] if match else None
+
+
 def pairs_in(text):
-    """(names of functions, file name or None) of each "Pairs with" in a source text."""
-    flat = re.sub(r"\s*\n\s*(?:\*(?!/)|//)?\s*", " ", text)
-    return [(re.findall(r"(\w+)\(\)", m[1]), m[2]) for m in PAIRS.finditer(flat)]
+    """The pairs of a source text, and its ordering comments that name no partner."""
+    found, lonely, spans = [], [], functions(text)
+    for match in re.finditer(r"/\*.*?\*/|//[^\n]*", text, re.S):
+        flat = flatten(match[0])
+        found += [Pair(owner(spans, match.start()), m[1]) for m in PAIRS.finditer(flat)]
+        if ORDERING.search(flat) and "airs with" not in flat:
+            lonely.append(text.count("\n", 0, match.start()) + 1)
+    return found, lonely
 
 
 def resolve(name, path, texts):
@@ -88,24 +133,43 @@ def resolve(name, path, texts):
     return found[0] if found else None
 
 
+def names_back(pair, name, path, other, pairs, texts):
+    """
+    Whether function `name` of file `other` has a pair that leads back to this one's function.
+
+    What is not defined there is an operation ("the xchg() in f()"), and has no comment of its own.
+    """
+    if name not in {f[3] for f in functions(texts[other])} and len(pair.names) > 1:
+        return True
+    for back in pairs[other]:
+        there = resolve(back.file, other, texts)
+        same = there == path or os.path.basename(there or "") == os.path.basename(path)
+        if same and (pair.function is None or pair.function in back.names) and \
+                back.function in (name, None):
+            return True
+    return False
+
+
 def check_pairs(texts):
-    """Each ordering comment's partner exists, and its file names this one in turn."""
-    faults = []
-    pairs = {path: pairs_in(text) for path, text in texts.items()}
+    """Each ordering comment's partner exists, and names this end in turn."""
+    faults, pairs = [], {}
+    for path, text in texts.items():
+        pairs[path], lonely = pairs_in(text)
+        if path.endswith(".c"):  # a header's contract promises an order to whoever relies on it
+            faults += [f"{path}:{line}: orders something, and pairs with nothing"
+                       for line in lonely]
     for path, found in pairs.items():
-        for names, file_name in found:
-            other = resolve(file_name, path, texts)
+        for pair in found:
+            other = resolve(pair.file, path, texts)
             if other is None:
-                faults.append(f"{path}: pairs with something in {file_name}, which is not there")
+                faults.append(f"{path}: pairs with something in {pair.file}, which is not there")
                 continue
-            for name in names:
-                if not re.search(rf"\b{name}\b", texts[other].replace(f"Pairs with {name}()", "")):
+            for name in pair.names:
+                if not re.search(rf"\b{name}\b", re.sub(r"[Pp]airs with [^.]*", "", texts[other])):
                     faults.append(f"{path}: pairs with {name}(), which is not in {other}")
-            back = [resolve(f, other, texts) for _, f in pairs[other]]
-            if other != path and path not in back and \
-                    os.path.basename(path) not in [os.path.basename(b or "") for b in back]:
-                faults.append(f"{path}: pairs with {', '.join(names)} in {other}, "
-                              "which has no pair here")
+                elif not names_back(pair, name, path, other, pairs, texts):
+                    faults.append(f"{path}: {pair.function}() pairs with {name}() in {other}, "
+                                  "which does not name it in turn")
     return faults
 
 

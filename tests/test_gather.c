@@ -155,6 +155,7 @@ TEST(rule, G3_walk_caches_go_with_tables)
 	vaddr_t va = mm ? test_map(mm, 4, MAP_POPULATE) : 0;
 	struct tlb_stats before, after;
 
+	test_plain_batches_begin();
 	if (va) {
 		tlb_get_stats(&before);
 		EXPECT_EQ(mm_madvise_dontneed(mm, va, 4 * PAGE_SIZE), 0);
@@ -164,6 +165,7 @@ TEST(rule, G3_walk_caches_go_with_tables)
 		tlb_get_stats(&before);
 		EXPECT_EQ(before.flush_tables, after.flush_tables + 1);
 	}
+	test_plain_batches_end();
 	if (mm)
 		test_mm_leave(mm);
 }
@@ -182,8 +184,11 @@ static void check_recorded(struct mm *mm, struct holder *h, vaddr_t va)
 	EXPECT_EQ(mm_madvise_dontneed(mm, va, PAGE_SIZE), 0);
 	EXPECT_EQ(hold_read(h, va, &value), -EFAULT);
 
+	bool watched = oracles();
+
 	if (!rule(GATHER_RECORD) || rule_switch(RULE_GATHER_RECORD, false) != 0)
 		return;
+	oracles_switch(false); /* what is going to be broken is meant */
 	EXPECT_EQ(test_poke(va, TWIN_A), 0);
 	int seen = hold_read(h, va, &value);
 
@@ -192,6 +197,7 @@ static void check_recorded(struct mm *mm, struct holder *h, vaddr_t va)
 
 	rule_switch(RULE_GATHER_RECORD, true);
 	tlb_flush_mm(mm, true);
+	oracles_switch(watched);
 	EXPECT_EQ(hold_read(h, va, &value), -EFAULT);
 	if (seen != 0 || stale != 0)
 		test_skip("this machine keeps no stale translations");
@@ -297,6 +303,7 @@ TEST(rule, G6_gather_is_bounded)
 
 	if (!EXPECT(mm != NULL))
 		return;
+	test_plain_batches_begin();
 	down_read(&mm->mmap_lock);
 	tlb_gather_mmu(&tlb, mm);
 	for (bool full = false; !full && n <= limit; n++) {
@@ -316,6 +323,7 @@ TEST(rule, G6_gather_is_bounded)
 	}
 	tlb_finish_mmu(&tlb);
 	up_read(&mm->mmap_lock);
+	test_plain_batches_end();
 	EXPECT_EQ(atomic_read(&page->refcount), 1);
 	put_page(page);
 	test_mm_leave(mm);
@@ -519,9 +527,11 @@ TEST(gather, policy_is_counted)
 	struct gather_stats before, after;
 
 	if (va) {
+		test_plain_batches_begin();
 		gather_get_stats(&before);
 		EXPECT_EQ(mm_munmap(mm, va, 30 * PAGE_SIZE), 0);
 		gather_get_stats(&after);
+		test_plain_batches_end();
 		EXPECT_EQ(after.gathers, before.gathers + 1);
 		EXPECT_EQ(after.pages, before.pages + 30);
 		EXPECT_EQ(after.tables, before.tables + arch.pt_levels - 1);

@@ -9,6 +9,7 @@
 #include "testlib.h"
 
 #include <gup.h>
+#include <inject.h>
 #include <rcu.h>
 #include <smp.h>
 
@@ -43,6 +44,7 @@ static bool walk_begin_in(enum gup_window window, struct mm *mm, vaddr_t va)
 	walk.thread = test_thread_new(cpumask_of(test_cpu(1)), walk_once, NULL);
 	if (!walk.thread)
 		return false;
+	inject_pause(INJECT_BATCH); /* as in hold_start_for() */
 	WRITE_ONCE(gup_hold, window);
 	thread_wake(walk.thread);
 	return walk_to(window);
@@ -60,6 +62,7 @@ static unsigned int walk_end(void)
 	if (!walk.thread)
 		return 0;
 	thread_join(walk.thread);
+	inject_resume(INJECT_BATCH);
 	if (walk.got)
 		put_page(walk.page);
 	return walk.got;

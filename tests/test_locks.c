@@ -66,12 +66,14 @@ TEST(locks, spinlock_excludes)
 	EXPECT(!spin_is_locked(&lock));
 }
 
+static spinlock_t irq_lock = SPINLOCK_INIT;
+
 static void lock_in_handler(void *unused)
 {
-	bool on = spin_lock_irqsave(&lock);
+	bool on = spin_lock_irqsave(&irq_lock);
 
 	critical_section();
-	spin_unlock_irqrestore(&lock, on);
+	spin_unlock_irqrestore(&irq_lock, on);
 }
 
 /* Held with irqs off, and taken by handlers on the same CPU: no deadlock, nothing lost. */
@@ -79,10 +81,10 @@ static void lock_irqsave_often(void *unused)
 {
 	for_bounded_rounds(i, 20) {
 		fetch_add(&expected, 1 + cpumask_weight(cpu_online_mask));
-		bool on = spin_lock_irqsave(&lock);
+		bool on = spin_lock_irqsave(&irq_lock);
 
 		critical_section();
-		spin_unlock_irqrestore(&lock, on);
+		spin_unlock_irqrestore(&irq_lock, on);
 		smp_call_all(lock_in_handler, NULL, true);
 	}
 }
@@ -124,7 +126,9 @@ TEST(locks, spin_lock_irqsave_nests)
 /* A ticket runs over its 16 bits without harm. */
 TEST(locks, spinlock_ticket_wraps)
 {
-	spinlock_t l = { 0xffff, 0xffff };
+	spinlock_t l = SPINLOCK_INIT;
+
+	l.next = l.owner = 0xffff;
 
 	for (unsigned int i = 0; i < 3; i++) {
 		spin_lock(&l);

@@ -188,8 +188,8 @@ static void linger(void *unused)
 	(void)SPIN_UNTIL(READ_ONCE(handler_go));
 }
 
-/* An interrupt handler that came while the CPU was idle is a reader. */
-TEST(rcu, handler_from_idle_is_a_reader)
+/* An interrupt handler that came while CPU 1 was idle is a reader. */
+static void check_handler_from_idle(void)
 {
 	if (!test_needs_cpus(2))
 		return;
@@ -210,6 +210,16 @@ TEST(rcu, handler_from_idle_is_a_reader)
 	thread_join(a);
 	thread_join(b);
 	EXPECT_EQ(waited, 2);
+}
+
+TEST(rcu, handler_from_idle_is_a_reader)
+{
+	check_handler_from_idle();
+}
+
+TEST(rule, R4_interrupt_from_idle_is_a_reader)
+{
+	check_handler_from_idle();
 }
 
 TEST(rcu, read_lock_nests_and_is_known)

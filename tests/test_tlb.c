@@ -316,7 +316,7 @@ static struct {
 static void hop_between(void *unused)
 {
 	for (unsigned int i = 0; !READ_ONCE(hop.stop); i++) {
-		/* Full barrier: counted before the masks change. Pairs with in_neither(). */
+		/* Full barrier: counted before the masks change. Pairs with in_mask(). */
 		fetch_add(&hop.switches, 1);
 		kthread_use_mm(hop.mm[i % 2]);
 		kthread_unuse_mm();
@@ -387,7 +387,9 @@ static struct {
 static void enter_and_read(void *unused)
 {
 	while (!READ_ONCE(enter.stop)) {
-		/* Orders the floor before the reading. Pairs with the release in the test. */
+		/*
+		 * Orders the floor before the reading. Pairs with entering_races_with_unmapping().
+		 */
 		u64 floor = smp_load_acquire(&enter.value), seen = 0;
 
 		kthread_use_mm(enter.mm);

@@ -7,6 +7,7 @@
 #include "testlib.h"
 
 #include <console.h>
+#include <inject.h>
 #include <slab.h>
 #include <tlb.h>
 
@@ -134,6 +135,11 @@ bool hold_start_for(struct holder *h, unsigned int cpu, enum hold_kind kind, str
 	h->thread = test_thread(cpumask_of(cpu), hold_thread, h);
 	if (!h->thread)
 		return false;
+	/*
+	 * Without memory for a batch an unmapping waits for every reader, this one too: a test that
+	 * unmaps before it lets the CPU go would wait for itself.
+	 */
+	inject_pause(INJECT_BATCH);
 	if (WAIT_UNTIL(READ_ONCE(h->holding)))
 		return true;
 	test_fail(__FILE__, __LINE__, "no thread came to run on CPU %u", cpu);
@@ -145,6 +151,7 @@ void hold_end(struct holder *h)
 {
 	WRITE_ONCE(h->release, true);
 	thread_join(h->thread);
+	inject_resume(INJECT_BATCH);
 }
 
 int hold_read(struct holder *h, vaddr_t addr, u64 *value)
@@ -233,7 +240,8 @@ static bool tlb_mode_set;
 
 bool test_set_tlb_mode(bool unmaskable)
 {
-	old_tlb_mode = tlb_mode;
+	if (!tlb_mode_set)
+		old_tlb_mode = tlb_mode;
 	if (unmaskable && table_free_mode == TABLE_FREE_GATHER) {
 		test_skip("table_free=gather");
 		return false;
@@ -272,7 +280,7 @@ void twin_point(struct twin *t, pte_t pte)
 	WRITE_ONCE(t->ptep->val, pte.val);
 	/*
 	 * Orders the entry before whatever tells another CPU to use it; a local reader needs
-	 * nothing.
+	 * nothing. Pairs with that other CPU's load of the entry.
 	 */
 	smp_mb();
 }
@@ -282,6 +290,18 @@ void twin_end(struct twin *t)
 	twin_point(t, t->a);
 	tlb_flush_mm(t->mm, false);
 	free_pages(t->page_b, 0);
+}
+
+void test_plain_batches_begin(void)
+{
+	inject_pause(INJECT_BATCH);
+	inject_pause(INJECT_TINY);
+}
+
+void test_plain_batches_end(void)
+{
+	inject_resume(INJECT_BATCH);
+	inject_resume(INJECT_TINY);
 }
 
 /* ---- Memory ------------------------------------------------------------------------------ */

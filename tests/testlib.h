@@ -155,6 +155,13 @@ void twin_point(struct twin *t, pte_t pte);
 /* Points back to A, invalidates on every CPU, frees B. The mapping of A stays. */
 void twin_end(struct twin *t);
 
+/*
+ * Between the two no injected fault makes a gather flush early or do without a batch: for tests
+ * that count what one gather does.
+ */
+void test_plain_batches_begin(void);
+void test_plain_batches_end(void);
+
 /* ---- Memory and console ------------------------------------------------------------------ */
 
 /* Everything that GFP_NOWAIT gives, on every CPU's lists too. */

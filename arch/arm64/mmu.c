@@ -14,11 +14,14 @@
  * every CPU).
  * The DSBs are the witnesses' other end: a target with interrupts masked does not delay a
  * broadcast, because its hardware answers, not its instructions.
+ * What the ledger is told: a TLBI by address drops what translates that address; the leaf-only
+ * forms leave the entries above it in the walk caches (D8, "TLB maintenance instructions").
  * Rules: G1, G2 (the hardware half), G3 (leaf-only or with walk caches).
  */
 #include <asm/port.h>
 #include <asm/sysreg.h>
 #include <kmap.h>
+#include <ledger.h>
 #include <page.h>
 #include <pgtable.h>
 
@@ -77,8 +80,22 @@ void arch_root_init(pte_t *root)
 {
 }
 
+static void tell_ledger(u64 since, cpumask_t cpus, const struct arch_flush *f)
+{
+	struct ledger_drop drop = { .since = since, .cpus = cpus, .tag = f->tag };
+
+	drop.start = f->start;
+	drop.end = f->end;
+	drop.stride_shift = (u8)f->stride_shift;
+	drop.caches = f->tables ? LEDGER_TABLES : LEDGER_LEAVES;
+	ledger_invalidated(&drop);
+}
+
 void arch_root_load(phys_t root, unsigned int tag, bool flush)
 {
+	struct arch_flush all = { .tag = tag, .end = ~0ULL };
+	u64 since = ledger_now();
+
 	/* Orders stores to the tables before walks from the new root. Pairs with hardware. */
 	dsb(ishst);
 	/* Root and tag change in one store, so no access has the one without the other. */
@@ -89,6 +106,7 @@ void arch_root_load(phys_t root, unsigned int tag, bool flush)
 		__asm__ __volatile__("tlbi aside1, %0" : : "r"((u64)tag << TTBR_TAG_SHIFT));
 		dsb(nsh);
 		isb();
+		tell_ledger(since, cpumask_of(smp_processor_id()), &all);
 	}
 }
 
@@ -132,11 +150,14 @@ static u64 tlbi_operand(vaddr_t va, unsigned int tag)
 
 void arch_tlb_flush_local(const struct arch_flush *f)
 {
+	u64 since = ledger_now();
+
 	/* Order: see the head of this file. Pairs with hardware of this CPU. */
 	dsb(nshst);
 	TLBI_EACH(f, "vale1", "vae1", "aside1");
 	dsb(nsh);
 	isb();
+	tell_ledger(since, cpumask_of(smp_processor_id()), f);
 }
 
 /*
@@ -145,6 +166,8 @@ void arch_tlb_flush_local(const struct arch_flush *f)
  */
 void arch_tlb_flush_remote(cpumask_t mask, const struct arch_flush *f)
 {
+	u64 since = ledger_now();
+
 	/*
 	 * Order: see the head of this file. Pairs with hardware of every CPU: the first DSB with
 	 * their walks, the second with the end of their accesses.
@@ -153,15 +176,20 @@ void arch_tlb_flush_remote(cpumask_t mask, const struct arch_flush *f)
 	TLBI_EACH(f, "vale1is", "vae1is", "aside1is");
 	dsb(ish);
 	isb();
+	tell_ledger(since, cpu_possible_mask, f);
 }
 
 void arch_tlb_flush_local_all(void)
 {
+	struct arch_flush all = { .tag = LEDGER_ALL_TAGS, .end = ~0ULL };
+	u64 since = ledger_now();
+
 	/* Order: see the head of this file. Pairs with hardware of this CPU. */
 	dsb(nshst);
 	__asm__ __volatile__("tlbi vmalle1" ::: "memory");
 	dsb(nsh);
 	isb();
+	tell_ledger(since, cpumask_of(smp_processor_id()), &all);
 }
 
 /* By address for all ASIDs: kernel entries are global, but that is the codec's choice. */
@@ -171,10 +199,16 @@ void arch_tlb_flush_local_kernel(vaddr_t start, vaddr_t end)
 		arch_tlb_flush_local_all();
 		return;
 	}
+	struct arch_flush f = { .tag = LEDGER_ALL_TAGS, .start = start, .end = end };
+	u64 since = ledger_now();
+
+	f.stride_shift = PAGE_SHIFT;
+	f.tables = true;
 	/* Order: see the head of this file. Pairs with hardware of this CPU. */
 	dsb(nshst);
 	for (vaddr_t va = start; va < end; va += PAGE_SIZE)
 		__asm__ __volatile__("tlbi vaae1, %0" ::"r"(tlbi_operand(va, 0)) : "memory");
 	dsb(nsh);
 	isb();
+	tell_ledger(since, cpumask_of(smp_processor_id()), &f);
 }

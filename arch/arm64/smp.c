@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Which CPUs there are, and how they are started.
+ * Which CPUs there are, and how they are started and stopped.
  *
  * The device tree lists them by MPIDR affinity; firmware starts them (PSCI CPU_ON), with the MMU
  * off. A CPU then needs a root, a stack, a thread and its per-CPU area before it can use its
@@ -114,6 +114,24 @@ int arch_cpu_start(unsigned int cpu, struct thread *idle)
 	 */
 	dsb(sy);
 	return psci_cpu_on(boot.hwid[cpu], image_pa(secondary_entry), image_pa(sb));
+}
+
+/* Firmware writes back what this CPU's caches hold, and answers for it until it is off. */
+__noreturn void arch_cpu_stop(void)
+{
+	__asm__ __volatile__("msr daifset, #0xf" ::: "memory");
+	timer_init_cpu();
+	gic_stop_cpu();
+	/* Orders all stores before the call. Pairs with hardware. */
+	dsb(sy);
+	psci_cpu_off();
+	for (;;)
+		__asm__ __volatile__("wfi" ::: "memory");
+}
+
+bool arch_cpu_stopped(unsigned int cpu)
+{
+	return psci_cpu_is_off(boot.hwid[cpu]);
 }
 
 void arch_send_ipi(cpumask_t mask)

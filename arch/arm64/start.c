@@ -158,6 +158,7 @@ static void fill_start(phys_t image)
 	arch.name = "arm64";
 	arch.timer_hz = read_sysreg(cntfrq_el0);
 	arch.unmaskable = (struct tlb_transport){ "broadcast", false };
+	arch.unmaskable_broadcast = true;
 	arch.default_unmaskable = true;
 	arch.leaf_flush_spares_walk_caches = true;
 }
@@ -195,6 +196,7 @@ void arch_start(phys_t fdt_pa, phys_t image, u64 entry_level)
 	start_console();
 	features_add("el%u", (unsigned int)entry_level);
 	psci_init(&fdt);
+	arch.cpu_stop = psci_present();
 	cpus_init(&fdt);
 	start_interrupts(&fdt);
 	timer_init_boot(&fdt);

@@ -8,7 +8,7 @@
  * the running kernel: no kernel address changes its meaning.
  *
  * SFENCE.VMA with an address orders leaf entries only (privileged specification, 4.2.1): where a
- * table was freed, the form without an address is needed.
+ * table was freed, the form without an address is needed. Generic code asks for it [G10].
  *
  * Locks and contexts: see arch.h [12] to [20].
  * See also: include/asm/arch.h, mm/kmap.c, mm/tlb.c.
@@ -20,6 +20,7 @@
 #include <cmdline.h>
 #include <errno.h>
 #include <kmap.h>
+#include <ledger.h>
 #include <pgtable.h>
 #include <string.h>
 
@@ -140,6 +141,7 @@ void mmu_init(void)
 	/* Fewer tags than this are all in use at a roll-over, which then helps nobody. */
 	arch.tag_bits = (1u << bits) > 2 * boot.nr_cpus ? bits : 0;
 	arch.leaf_flush_spares_walk_caches = true;
+	arch.range_flush_spares_walk_caches = true;
 	arch.caches_invalid = !cpu_isa_has("svvptc");
 	cpu_feature("sv%u asid%u%s", arch.va_bits + 1, bits, arch.caches_invalid ? "" : " svvptc");
 }
@@ -154,18 +156,30 @@ void arch_root_init(pte_t *root)
 		root[i] = pte_read(&from[i]);
 }
 
+static void tell_ledger_all(u64 since, cpumask_t cpus, unsigned int tag)
+{
+	struct ledger_drop drop = { .since = since, .cpus = cpus, .tag = tag, .end = ~0ULL };
+
+	ledger_invalidated(&drop);
+}
+
 void arch_root_load(phys_t root, unsigned int tag, bool flush)
 {
+	u64 since = ledger_now();
+
 	/*
 	 * Orders earlier stores to tables before this CPU's walks through the new root: they have
-	 * left the store buffer. What the TLB remembers as absent from an earlier use of the tag is
-	 * in the user half only, where a fault is tried again: see mm_fault_locked() in mm/fault.c.
+	 * left the store buffer. Pairs with the MMU's own loads. What the TLB remembers as
+	 * absent from an earlier use of the tag is in the user half only, where a fault is tried
+	 * again: see mm_fault_locked() in mm/fault.c.
 	 */
 	smp_mb();
 	csr_write(satp, mmu_satp(root, tag));
 	/* Behind the write, as the specification wants it when a tag changes hands. */
-	if (flush)
+	if (flush) {
 		flush_tag(tag);
+		tell_ledger_all(since, cpumask_of(smp_processor_id()), tag);
+	}
 }
 
 phys_t arch_root_current(void)
@@ -188,11 +202,26 @@ void arch_root_load_none(void)
 
 static bool flush_whole_tag(const struct arch_flush *f)
 {
-	return f->tables || (f->end - f->start) >> f->stride_shift > MAX_FENCES;
+	return (f->end - f->start) >> f->stride_shift > MAX_FENCES;
+}
+
+static void tell_ledger(u64 since, cpumask_t cpus, const struct arch_flush *f, u8 stride_shift)
+{
+	struct ledger_drop drop = { .since = since, .cpus = cpus, .tag = f->tag };
+
+	if (flush_whole_tag(f)) {
+		tell_ledger_all(since, cpus, f->tag);
+		return;
+	}
+	drop.start = f->start;
+	drop.end = f->end;
+	drop.stride_shift = stride_shift;
+	drop.caches = LEDGER_LEAVES;
+	ledger_invalidated(&drop);
 }
 
 /* SFENCE.VMA itself orders earlier stores of this CPU before, and its later walks after. */
-void arch_tlb_flush_local(const struct arch_flush *f)
+static void flush_here(const struct arch_flush *f)
 {
 	if (flush_whole_tag(f)) {
 		flush_tag(f->tag);
@@ -202,11 +231,20 @@ void arch_tlb_flush_local(const struct arch_flush *f)
 		flush_page(va, f->tag);
 }
 
+void arch_tlb_flush_local(const struct arch_flush *f)
+{
+	u64 since = ledger_now();
+
+	flush_here(f);
+	tell_ledger(since, cpumask_of(smp_processor_id()), f, (u8)f->stride_shift);
+}
+
 void arch_tlb_flush_remote(cpumask_t mask, const struct arch_flush *f)
 {
 	cpumask_t me = cpumask_of(smp_processor_id());
+	u64 since = ledger_now();
 
-	/* Orders the cleared entries before the fences: targets that walk again see them. */
+	/* Orders the cleared entries before the fences. Pairs with walks of the targets' MMUs. */
 	smp_mb();
 	if (mask & me)
 		arch_tlb_flush_local(f);
@@ -214,17 +252,21 @@ void arch_tlb_flush_remote(cpumask_t mask, const struct arch_flush *f)
 		sbi_remote_sfence(mask & ~me, 0, ~0ULL, f->tag);
 	else
 		sbi_remote_sfence(mask & ~me, f->start, f->end - f->start, f->tag);
-	/* Orders the targets' fences before what is freed because of them. */
+	/* Orders the fences before what is freed then. Pairs with the firmware's reply. */
 	smp_mb();
+	tell_ledger(since, mask & ~me, f, PAGE_SHIFT); /* the firmware fences every page */
 }
 
 void arch_tlb_flush_local_all(void)
 {
+	u64 since = ledger_now();
+
 	flush_all();
+	tell_ledger_all(since, cpumask_of(smp_processor_id()), LEDGER_ALL_TAGS);
 }
 
 /* Global entries: SFENCE.VMA with a tag leaves them alone, one with an address the tables. */
 void arch_tlb_flush_local_kernel(vaddr_t start, vaddr_t end)
 {
-	flush_all();
+	arch_tlb_flush_local_all();
 }

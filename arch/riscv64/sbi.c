@@ -19,6 +19,7 @@
 
 #define SBI_ERR_INVALID_PARAM (-3)
 #define SBI_ERR_ALREADY_AVAILABLE (-6)
+#define HART_STOPPED 1
 
 static bool have_dbcn;
 
@@ -145,6 +146,18 @@ int sbi_hart_start(u64 hart, phys_t entry, u64 arg)
 		return -EBUSY;
 	}
 	return -EIO;
+}
+
+void sbi_hart_stop(void)
+{
+	sbi_call(SBI_HSM, SBI_HSM_STOP, 0, 0, 0, 0, 0);
+}
+
+bool sbi_hart_stopped(u64 hart)
+{
+	struct sbi_ret r = sbi_call(SBI_HSM, SBI_HSM_STATUS, hart, 0, 0, 0, 0);
+
+	return r.error == 0 && r.value == HART_STOPPED;
 }
 
 void sbi_set_timer(u64 when)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Starting the other harts, and interrupting them.
+ * Starting the other harts, stopping and interrupting them.
  *
  * Locks and contexts: see arch.h [21], [23], [24].
  * See also: boot.S (secondary_entry), sbi.c, kernel/smp.c.
@@ -42,13 +42,27 @@ int arch_cpu_start(unsigned int cpu, struct thread *idle)
 	};
 	/*
 	 * Release: orders the record, and all that this CPU has set up, before the mark. Pairs with
-	 * the fence behind secondary_wait in boot.S.
+	 * the fence in boot.S, secondary_wait(), which is in a loop over the records.
 	 */
 	smp_store_release(&r->ready, 1);
 	if (sbi_has(SBI_HSM))
 		err = sbi_hart_start(boot.hwid[cpu], image_to_phys(secondary_entry), 0);
 	/* Firmware that releases all harts at once has it waiting in boot.S already. */
 	return err == -EBUSY ? 0 : err;
+}
+
+__noreturn void arch_cpu_stop(void)
+{
+	csr_write(sie, 0);
+	timer_quiet_cpu();
+	sbi_hart_stop();
+	for (;;)
+		__asm__ __volatile__("wfi" ::: "memory");
+}
+
+bool arch_cpu_stopped(unsigned int cpu)
+{
+	return sbi_hart_stopped(boot.hwid[cpu]);
 }
 
 /*

@@ -99,10 +99,11 @@ void arch_start(u64 hart, phys_t fdt, phys_t base)
 	boot.mapped_start = 0;
 	boot.mapped_end = DIRECT_MAP_SIZE;
 	arch.name = "riscv64";
-	arch.unmaskable = (struct tlb_transport){ "sbi", false };
+	arch.unmaskable = (struct tlb_transport){ .name = "sbi" };
 	arch.default_unmaskable = true; /* IPIs go through the firmware: see ipi_send_hw in smp.c */
 
 	missing = sbi_init();
+	arch.cpu_stop = sbi_has(SBI_HSM);
 	if (missing)
 		boot_fail("the firmware lacks SBI's %s extension", missing);
 	if (boot.image_end > DIRECT_MAP_SIZE)

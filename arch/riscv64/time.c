@@ -70,6 +70,12 @@ void timer_init_cpu(void)
 	csr_set(sie, SIE_STIE);
 }
 
+void timer_quiet_cpu(void)
+{
+	timer_mask();
+	set(NEVER);
+}
+
 void timer_mask(void)
 {
 	csr_clear(sie, SIE_STIE);

@@ -58,6 +58,11 @@ static DEFINE_PER_CPU(struct cpu_tables, cpu_tables) = { .ist_block = boot_ist_b
 
 extern char trap_stubs[256][16];
 
+bool cpu_has_ist_block(unsigned int cpu)
+{
+	return per_cpu(cpu_tables, cpu).ist_block != boot_ist_block;
+}
+
 void cpu_set_ist_block(unsigned int cpu, char *block)
 {
 	per_cpu(cpu_tables, cpu).ist_block = block;

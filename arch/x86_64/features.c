@@ -67,8 +67,9 @@ void features_detect(void)
 	arch.va_bits = features.la57 ? 56 : 47;
 	arch.tag_bits = features.pcid ? 12 : 0;
 	arch.leaf_levels = BIT(0) | BIT(1) | (features.pages_1g ? BIT(2) : 0);
-	arch.unmaskable = (struct tlb_transport){ "nmi", false };
+	arch.unmaskable = (struct tlb_transport){ .name = "nmi" };
 	arch.nmi = true;
+	arch.cpu_stop = true;
 	list_features();
 }
 

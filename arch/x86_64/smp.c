@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Other CPUs: starting them, interrupting them, invalidating on them by NMI; and threads' first
- * steps.
+ * Other CPUs: starting and stopping them, interrupting them, invalidating on them by NMI; and
+ * threads' first steps.
  *
  * The unmaskable transport: the CPU that asks writes what to drop into its own struct
  * flush_request, puts its bit into flush_from of each target, and sends it an NMI. The handler
@@ -27,12 +27,14 @@
 #include <atomic.h>
 #include <boot.h>
 #include <errno.h>
+#include <ledger.h>
 #include <page.h>
 #include <percpu.h>
 #include <string.h>
 #include <thread.h>
 #include <time.h>
 
+static DEFINE_PER_CPU(bool, parked);
 DEFINE_PER_CPU(unsigned long, percpu_self);
 DEFINE_PER_CPU(struct thread *, current_thread) = &init_thread;
 
@@ -83,13 +85,23 @@ static bool start(unsigned int cpu)
 	return claimed_within(CLAIM_NS);
 }
 
+static bool get_ist_block(unsigned int cpu)
+{
+	struct page *p;
+
+	if (cpu_has_ist_block(cpu))
+		return true;
+	p = alloc_pages(IST_BLOCK_ORDER, GFP_KERNEL | GFP_TYPE(PAGE_STACK));
+	if (p)
+		cpu_set_ist_block(cpu, page_to_virt(p));
+	return p != NULL;
+}
+
 int arch_cpu_start(unsigned int cpu, struct thread *idle)
 {
-	struct page *ist = alloc_pages(IST_BLOCK_ORDER, GFP_KERNEL | GFP_TYPE(PAGE_STACK));
-
-	if (!ist)
+	if (!get_ist_block(cpu))
 		return -ENOMEM;
-	cpu_set_ist_block(cpu, page_to_virt(ist));
+	WRITE_ONCE(per_cpu(parked, cpu), false);
 	per_cpu(percpu_self, cpu) = percpu_offset[cpu];
 	per_cpu(current_thread, cpu) = idle;
 	secondary_stack = idle->stack + STACK_SIZE;
@@ -98,11 +110,41 @@ int arch_cpu_start(unsigned int cpu, struct thread *idle)
 	smp_store_release(&secondary_apic_id, boot.hwid[cpu]);
 	if (start(cpu))
 		return 0;
-	/* Full barrier. It may come in this moment: then it has claimed the start, and lives. */
+	/*
+	 * Full barrier. It may come in this moment: then it has claimed the start, and lives. Pairs
+	 * with secondary_high() in boot.S.
+	 */
 	if (cmpxchg(&secondary_apic_id, boot.hwid[cpu], NOBODY) == NOBODY)
 		return 0;
-	free_pages(ist, IST_BLOCK_ORDER);
 	return -ETIMEDOUT;
+}
+
+/* ---- Stopping ----------------------------------------------------------------------------- */
+
+/*
+ * There is no way to switch a CPU off: it waits, interrupts off, until INIT takes it out. An NMI
+ * may find it there, and returns to it; it uses the stack of NMIs and no other.
+ */
+__noreturn void arch_cpu_stop(void)
+{
+	apic_quiet_cpu();
+	/*
+	 * The mark is the last access to memory. It comes after all earlier stores, as every store
+	 * does on x86. Pairs with arch_cpu_stopped().
+	 */
+	__asm__ __volatile__("movb $1, %0\n"
+			     "1:	cli\n"
+			     "	hlt\n"
+			     "	jmp 1b"
+			     : "=m"(this_cpu(parked))
+			     :
+			     : "memory");
+	__builtin_unreachable();
+}
+
+bool arch_cpu_stopped(unsigned int cpu)
+{
+	return smp_load_acquire(per_cpu_ptr(&parked, cpu)); /* Pairs with arch_cpu_stop(). */
 }
 
 /* ---- Interrupting ------------------------------------------------------------------------- */
@@ -136,6 +178,7 @@ void arch_tlb_flush_remote(cpumask_t mask, const struct arch_flush *f)
 	unsigned int me = smp_processor_id(), cpu;
 	cpumask_t others = mask & ~cpumask_of(me);
 	struct flush_request *r = this_cpu_ptr(&flush_request);
+	u64 since = ledger_now();
 
 	r->flush = *f;
 	WRITE_ONCE(r->waiting, others);
@@ -145,10 +188,11 @@ void arch_tlb_flush_remote(cpumask_t mask, const struct arch_flush *f)
 		arch_send_nmi(cpu);
 	}
 	if (cpumask_has(mask, me))
-		arch_tlb_flush_local(f);
+		mmu_flush(f);
 	/* Orders the answers before the return. Pairs with smp_nmi_flush() in smp.c. */
 	while (smp_load_acquire(&r->waiting))
 		cpu_relax();
+	mmu_tell_ledger(since, mask, f); /* for the targets: NMIs keep no books */
 	if (on)
 		arch_irq_enable();
 }
@@ -162,7 +206,7 @@ void smp_nmi_flush(void)
 	for_each_cpu(cpu, from) {
 		struct flush_request *r = per_cpu_ptr(&flush_request, cpu);
 
-		arch_tlb_flush_local(&r->flush);
+		mmu_flush(&r->flush);
 		/* Drop before answer. Pairs with arch_tlb_flush_remote() in smp.c. */
 		fetch_and(&r->waiting, ~cpumask_of(me));
 	}

@@ -74,8 +74,8 @@ static inline u64 pte_attr(pte_t pte)
 }
 
 /*
- * The release orders what the entry points to before the entry, for walkers in software (pairs with
- * the dependent loads behind pte_read()) and in hardware.
+ * The release orders what the entry points to before the entry, for walkers in software and in
+ * hardware: their loads behind pte_read() depend on it.
  * A TLB may hold "not present" (no Svvptc), and only SFENCE.VMA orders the store before this CPU's
  * own walks. A kernel entry is therefore followed by one. A user entry is not: an access that still
  * finds it absent traps, and mm_fault_locked() in mm/fault.c fences and lets it try again. One here

@@ -60,6 +60,7 @@ void boot_build_tables(phys_t base);
 /* time.c */
 void time_init(const struct fdt *f);
 void timer_init_cpu(void);
+void timer_quiet_cpu(void); /* it interrupts no more: the CPU is going to be stopped */
 void timer_mask(void);
 
 /* power.c */

@@ -18,6 +18,8 @@
 #define SBI_RFENCE_SFENCE_VMA_ASID 2
 #define SBI_HSM 0x48534d
 #define SBI_HSM_START 0
+#define SBI_HSM_STOP 1
+#define SBI_HSM_STATUS 2
 #define SBI_SRST 0x53525354
 #define SBI_SRST_RESET 0
 #define SBI_SRST_SHUTDOWN 0
@@ -47,6 +49,9 @@ void sbi_send_ipi(cpumask_t mask);
 void sbi_remote_sfence(cpumask_t mask, vaddr_t start, u64 size, unsigned int tag);
 /* Starts a stopped hart at a physical address with a1 = arg. 0 or -errno. */
 int sbi_hart_start(u64 hart, phys_t entry, u64 arg);
+/* Stops this hart; comes back if the firmware refuses. */
+void sbi_hart_stop(void);
+bool sbi_hart_stopped(u64 hart);
 void sbi_set_timer(u64 when);
 /* Ends the machine; comes back where the firmware cannot. */
 void sbi_shutdown(bool failure);

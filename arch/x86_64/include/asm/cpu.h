@@ -136,7 +136,13 @@ void firmware_read(phys_t start_info);
 /* cpu.c */
 #define IST_BLOCK_ORDER 2 /* pages of a CPU's stacks for NMIs and fatal traps, log2 */
 void cpu_tables_load(void); /* GDT, TSS, IDT of this CPU */
+bool cpu_has_ist_block(unsigned int cpu); /* of its own: for good, once it was to be started */
 void cpu_set_ist_block(unsigned int cpu, char *block);
+
+/* mmu.c: arch_tlb_flush_local() in two steps, for the NMI, whose sender tells the ledger. */
+struct arch_flush;
+void mmu_flush(const struct arch_flush *f);
+void mmu_tell_ledger(u64 since, cpumask_t cpus, const struct arch_flush *f);
 
 /* smp.c */
 void smp_prepare(void); /* puts the trampoline in place; boot page tables */
