@@ -93,6 +93,8 @@ bool lock_release(const lock_class_t *lock, vaddr_t ip);
  * with a spinlock held, interrupts off, or in one. False: a test saw the report, do not wait.
  */
 bool lock_may_wait(const char *function);
+/* True if this thread, or the interrupt on it, holds the lock; preemption off then. Any context. */
+bool lock_is_held(const lock_class_t *lock);
 /* The report of might_sleep(). */
 void lock_report_sleep(const char *file, int line);
 
@@ -125,6 +127,10 @@ static inline bool lock_release(const lock_class_t *lock, vaddr_t ip)
 	return true;
 }
 static inline bool lock_may_wait(const char *function)
+{
+	return true;
+}
+static inline bool lock_is_held(const lock_class_t *lock)
 {
 	return true;
 }

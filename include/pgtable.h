@@ -89,7 +89,12 @@ static inline bool pte_cmpxchg(pte_t *ptep, pte_t old, pte_t new)
  */
 #ifdef GRACE_DEBUG
 void user_entry_check_empty(pte_t *ptep, unsigned int level);
+/* Reports a change of an entry without its table's lock [L2]. */
+void user_entry_check_locked(const pte_t *ptep);
 #else
+static inline void user_entry_check_locked(const pte_t *ptep)
+{
+}
 static inline void user_entry_check_empty(pte_t *ptep, unsigned int level)
 {
 }
@@ -103,6 +108,7 @@ static inline void user_leaf_count(pte_t pte, unsigned int level, int by)
 /* Makes an entry where there is none. Release, as arch_pte_publish(). */
 static inline void user_entry_publish(pte_t *ptep, pte_t pte, unsigned int level)
 {
+	user_entry_check_locked(ptep);
 	user_entry_check_empty(ptep, level);
 	user_leaf_count(pte, level, 1);
 	arch_pte_publish(ptep, pte, false);
@@ -110,6 +116,7 @@ static inline void user_entry_publish(pte_t *ptep, pte_t pte, unsigned int level
 /* Takes the entry out. Full barrier, as pte_get_and_clear(). */
 static inline pte_t user_entry_take(pte_t *ptep, unsigned int level)
 {
+	user_entry_check_locked(ptep);
 	pte_t pte = pte_get_and_clear(ptep);
 
 	user_leaf_count(pte, level, -1);
@@ -118,6 +125,7 @@ static inline pte_t user_entry_take(pte_t *ptep, unsigned int level)
 /* The same page with another protection; false if the entry was not old. As pte_cmpxchg(). */
 static inline bool user_leaf_protect(pte_t *ptep, pte_t old, u64 attr, unsigned int level)
 {
+	user_entry_check_locked(ptep);
 	return pte_cmpxchg(ptep, old, arch_pte_leaf(pte_pa(old), attr, level));
 }
 /* The table that a present, non-leaf entry points to. */

@@ -204,8 +204,8 @@
 	  "Linux: try_grab_folio_fast()")                                                          \
 	X(RECHECK_LEAF, "U4",                                                                      \
 	  "after the reference, the leaf entry is read again",                                     \
-	  "gup_one() in mm/gup.c", "fault=ref:4:200|stress=10",                                    \
-	  "cookie", UNMASKABLE_REDUNDANT,                                                          \
+	  "gup_one() in mm/gup.c", "test rule.U4_changed_leaf*",                                   \
+	  "rule.U4_changed_leaf_is_refused", UNMASKABLE_REDUNDANT,                                 \
 	  "Linux: the second look of gup_fast_pte_range()")                                        \
 	X(RECHECK_TABLE, "U5",                                                                     \
 	  "after the reference, the entry above it is read again",                                 \
@@ -250,12 +250,12 @@
 	  "Linux: mm_count against mm_users")                                                      \
 	X(INSTALL_ONCE, "A3",                                                                      \
 	  "a fault installs a page only where, under the table's lock, there is none",             \
-	  "install() in mm/fault.c", "stress=10",                                                  \
+	  "install() in mm/fault.c", "test mm.faults_race*;test mm.faults_race*;stress=5",         \
 	  "counts", ALWAYS,                                                                        \
 	  "Linux: the recheck of do_anonymous_page()")                                             \
 	X(HOOK_ONCE, "A4",                                                                         \
 	  "a table is hooked only where, under the lock above it, there is none",                  \
-	  "hook_table() in mm/pgtable.c", "stress=10",                                             \
+	  "hook_table() in mm/pgtable.c", "test mm.faults_race*;test mm.faults_race*;stress=5",    \
 	  "states", ALWAYS,                                                                        \
 	  "Linux: the recheck of __pte_alloc()")                                                   \
 	X(ABSENCE_DROPPED, "A5",                                                                   \
@@ -265,9 +265,15 @@
 	  "Linux: the spurious fault of riscv without Svvptc")                                     \
 	X(VMA_KEEPS_TABLE, "L1",                                                                   \
 	  "under mmap_lock, a table is looked into only where a VMA keeps it",                     \
-	  "get_one_slow() in mm/gup.c", "fault=walk:4:200|stress=10",                              \
+	  "get_one_slow() in mm/gup.c",                                                            \
+	  "fault=walk:1:200|test mm.slow_walk*;test mm.slow_walk*;stress=5",                       \
 	  "states", ALWAYS,                                                                        \
 	  "Linux: the detached half of munmap")                                                    \
+	X(ENTRY_LOCKED, "L2",                                                                      \
+	  "the entries of a table change only under the table's lock",                             \
+	  "zap_entries() in mm/unmap.c", "stress=5",                                               \
+	  "locks", ALWAYS,                                                                         \
+	  "Linux: the split page table lock")                                                      \
 	X(OFFLINE_LEAVES_MASKS, "H1",                                                              \
 	  "a CPU that goes down drops its translations and leaves every mask before it stops "     \
 	  "answering",                                                                             \

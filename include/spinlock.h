@@ -74,17 +74,24 @@ static inline void spin_lock_destroy(spinlock_t *l)
 void spin_lock(spinlock_t *l);
 bool spin_trylock(spinlock_t *l);
 void spin_unlock(spinlock_t *l);
+bool spin_lock_irqsave(spinlock_t *l);
 void spin_unlock_irqrestore(spinlock_t *l, bool on);
 #else
 #define SPINLOCK_FN static inline
 #endif
 
 #if !defined(GRACE_DEBUG) || defined(SPINLOCK_BODIES)
-SPINLOCK_FN void spin_lock(spinlock_t *l)
+/* ip: who takes it. */
+static inline void spin_lock_at(spinlock_t *l, vaddr_t ip)
 {
 	preempt_disable();
-	if (lock_acquire(&l->class, 0, caller_address()))
+	if (lock_acquire(&l->class, 0, ip))
 		raw_spin_lock(l);
+}
+
+SPINLOCK_FN void spin_lock(spinlock_t *l)
+{
+	spin_lock_at(l, caller_address());
 }
 
 SPINLOCK_FN bool spin_trylock(spinlock_t *l)
@@ -105,6 +112,14 @@ SPINLOCK_FN void spin_unlock(spinlock_t *l)
 	preempt_enable();
 }
 
+SPINLOCK_FN bool spin_lock_irqsave(spinlock_t *l)
+{
+	bool on = local_irq_save();
+
+	spin_lock_at(l, caller_address());
+	return on;
+}
+
 SPINLOCK_FN void spin_unlock_irqrestore(spinlock_t *l, bool on)
 {
 	if (lock_release(&l->class, caller_address()))
@@ -115,14 +130,5 @@ SPINLOCK_FN void spin_unlock_irqrestore(spinlock_t *l, bool on)
 		preempt_schedule();
 }
 #endif
-
-/* Inline, so that the place noted is the caller's. */
-static inline bool spin_lock_irqsave(spinlock_t *l)
-{
-	bool on = local_irq_save();
-
-	spin_lock(l);
-	return on;
-}
 
 #endif

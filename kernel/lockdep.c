@@ -206,6 +206,15 @@ bool lock_release(const lock_class_t *lock, vaddr_t ip)
 	return held;
 }
 
+bool lock_is_held(const lock_class_t *lock)
+{
+	preempt_disable();
+	bool held = find_held(this_stack(), lock) != NULL;
+
+	preempt_enable_no_resched();
+	return held;
+}
+
 /* ---- Waiting and sleeping ------------------------------------------------------------------- */
 
 static const struct held_lock *held_spinlock(const struct lock_stack *s)

@@ -81,15 +81,6 @@ static DEFINE_PER_CPU(struct rcu_cpu, rcu_cpu);
 
 /* ---- Sequence numbers ------------------------------------------------------------------ */
 
-/*
- * RACE R3. The period under way began too early:
- *   CPU 0                                  CPU 1
- *   period begins, waits for CPU 0 alone   .
- *   .                                      becomes a reader, reads the entry
- *   unhooks the table, call_rcu            .
- *   the period under way ends              .
- *   frees the table                        follows the entry
- */
 static u64 seq_snap(u64 seq)
 {
 	/* R3: a period under way may have begun before the caller's stores: it does not count. */
@@ -135,16 +126,7 @@ static cpumask_t idle_cpus(cpumask_t mask)
 
 static void gp_end(void);
 
-/*
- * gp.lock held, no period under way.
- *
- * RACE R1. A CPU is not asked:
- *   CPU 0                                  CPU 1
- *   .                                      irqs off, reads the entry
- *   unhooks the table, call_rcu            .
- *   period of CPU 0 alone: over            .
- *   frees the table                        follows the entry
- */
+/* gp.lock held, no period under way. */
 static void gp_begin(void)
 {
 	cpumask_t all = rule(RCU_ALL_CPUS) ? gp.cpus : cpumask_of(smp_processor_id());
@@ -257,14 +239,6 @@ void rcu_idle_exit(void)
 	fetch_add(&this_cpu(rcu_cpu).watching, 1);
 }
 
-/*
- * RACE R4. A handler runs on a CPU that counts as idle:
- *   CPU 0                                  CPU 1, idle
- *   .                                      interrupt: the handler reads the entry
- *   unhooks the table, call_rcu            .
- *   CPU 1 is idle, so not waited for       .
- *   frees the table                        follows the entry
- */
 void rcu_irq_enter(void)
 {
 	struct rcu_cpu *rc = this_cpu_ptr(&rcu_cpu);
@@ -289,13 +263,6 @@ void rcu_irq_exit(void)
  * Whether the context that this interrupt stopped is outside every reader: it had interrupts on, or
  * the interrupt would not be here, so preemption decides [R2]. A walk with interrupts off keeps the
  * interrupt away. Pairs with gup_chunk() in mm/gup.c.
- *
- * RACE R2. The tick stops a reader and reports for it:
- *   CPU 0                                  CPU 1
- *   .                                      preemption off, reads the entry
- *   unhooks the table, call_rcu            .
- *   .                                      tick: reports a quiescent state
- *   frees the table                        follows the entry
  */
 static bool interrupted_quiescent(void)
 {

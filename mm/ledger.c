@@ -234,6 +234,10 @@ void ledger_left(struct mm *prev)
 	struct mm_ledger *books = prev->ledger;
 	struct ledger_holder *h = &books->holders[smp_processor_id()];
 
+	if (oracles() && unlikely(!(READ_ONCE(prev->cpu_mask) & me)))
+		oracle_report(ORACLE_LEDGER, RULE_SWITCH_IN_BOTH, NULL,
+			      "CPU %u left the mask of mm %u with the root still loaded",
+			      smp_processor_id(), prev->id);
 	/* Full barrier: see the head of this file. Pairs with ledger_tick() in ledger_log.c. */
 	fetch_and(&books->loaded, ~me);
 	WRITE_ONCE(h->left_at, ledger_tick() + 1);

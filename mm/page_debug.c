@@ -101,6 +101,17 @@ void user_entry_check_empty(pte_t *ptep, unsigned int level)
 		report_overwritten(old, level);
 }
 
+void user_entry_check_locked(const pte_t *ptep)
+{
+	const struct page *table = virt_to_page(ptep);
+
+	if (oracles() && unlikely(!lock_is_held(&table->ptl.class)))
+		oracle_report(ORACLE_LOCKS, RULE_ENTRY_LOCKED, table,
+			      "entry %u of a table of level %u changes without the table's lock",
+			      (unsigned int)((vaddr_t)ptep % PAGE_SIZE / sizeof(*ptep)),
+			      table->pt_level);
+}
+
 /* ---- The life in print ------------------------------------------------------------------- */
 
 static const char *step_name(const struct page *p, enum page_step step)

@@ -7,7 +7,7 @@
  * nobody.
  * Why apart from freeing. Here entries are cleared; what they pointed to is still in use by TLBs
  * and walkers, and goes into the gather, which knows when it may die.
- * Rules: T4; G4 (what is cleared is recorded). Locks: mmap_lock at least for reading, with the
+ * Rules: T4, L2; G4 (what is cleared is recorded). Locks: mmap_lock at least for reading, with the
  * range's VMAs detached (munmap) or kept (madvise); each table's own lock around the change of its
  * entries. See also: mm/mmu_gather.c, mm/mmap.c.
  */
@@ -57,14 +57,22 @@ static bool zap_leaf(struct mmu_gather *tlb, pte_t *ptep, vaddr_t va, unsigned i
  *   unmapper                               CPU 1
  *   takes the table's lock                 irqs off, spins on that lock
  *   IPI to CPU 1, waits for its answer     never takes the IPI
+ *
+ * RACE L2. Two decide by the same entry:
+ *   unmapper                               CPU 1: fault
+ *   reads the entry: present               .
+ *   .                                      locks, finds it present, leaves it
+ *   exchanges it for none                  returns: "it is there"
+ *   counts a page that a third has put there since, and frees it
  */
 static vaddr_t zap_entries(struct mmu_gather *tlb, pte_t *table, unsigned int level, vaddr_t va,
 			   vaddr_t end)
 {
 	spinlock_t *ptl = &ptep_ptdesc(table)->page.ptl;
-	bool full = false;
+	bool full = false, locked = rule(ENTRY_LOCKED);
 
-	spin_lock(ptl);
+	if (locked)
+		spin_lock(ptl);
 	while (va < end && !full) {
 		pte_t *ptep = table + pt_index(va, level);
 		pte_t pte = pte_read(ptep);
@@ -77,7 +85,8 @@ static vaddr_t zap_entries(struct mmu_gather *tlb, pte_t *table, unsigned int le
 		tlb_flush_mmu(tlb);
 		full = false;
 	}
-	spin_unlock(ptl);
+	if (locked)
+		spin_unlock(ptl);
 	if (full)
 		tlb_flush_mmu(tlb); /* with the lock dropped: it waits for other CPUs [T4] */
 	return va;

@@ -34,6 +34,7 @@ struct stress st;
 static struct worker workers[MAX_THREADS];
 static struct thread *threads[MAX_THREADS];
 static unsigned int nr_threads;
+static unsigned int nr_online; /* CPUs, when the run began */
 
 struct snapshot {
 	struct gup_stats gup;
@@ -127,7 +128,7 @@ static void add_thread(void (*fn)(void *), const char *name)
 
 static void start_threads(void)
 {
-	unsigned int n = cpumask_weight(cpu_online_mask), i;
+	unsigned int n = nr_online, i;
 
 	st.windows = min(2 * n + 2, (unsigned int)MAX_WINDOWS);
 	nr_threads = 0;
@@ -188,7 +189,7 @@ static const char *not_exercised(const struct snapshot *a, const struct snapshot
 		return "no CPU went down";
 	if (D(gather.tables_by_fallback) == 0)
 		return "the fallback without memory was never taken";
-	if (cpumask_weight(cpu_online_mask) == 1 || !debug_build)
+	if (nr_online == 1 || !debug_build)
 		return NULL; /* one CPU: walks have interrupts off, so nothing can meet them */
 	if (D(gup.overlaps) == 0)
 		return "no walk met an unmap";
@@ -236,10 +237,8 @@ static int verdict(const struct snapshot *before, const struct snapshot *after, 
 		return -EAGAIN;
 	}
 	print_line("stress: SUCCESS, seed %llu, tlb=%s, %u threads on %u CPUs%s",
-		   (unsigned long long)st.seed, tlb_transport_name(), nr_threads,
-		   cpumask_weight(cpu_online_mask),
-		   cpumask_weight(cpu_online_mask) == 1 ? " (one CPU: no walk can meet an unmap)"
-							: "");
+		   (unsigned long long)st.seed, tlb_transport_name(), nr_threads, nr_online,
+		   nr_online == 1 ? " (one CPU: no walk can meet an unmap)" : "");
 	return 0;
 }
 
@@ -250,6 +249,7 @@ static int stress(u64 seconds, u64 seed, bool cpus)
 	memset(&st, 0, sizeof(st));
 	st.seed = seed ? seed : time_ns() | 1;
 	st.cpus = cpus;
+	nr_online = cpumask_weight(READ_ONCE(cpu_online_mask));
 	st.stretch = stress_measure_stretch();
 	settle();
 	snapshot(&before);

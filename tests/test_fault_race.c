@@ -1,34 +1,45 @@
 // SPDX-License-Identifier: MIT
 /*
- * Faults that meet: CPUs touch one address of a new mm at the same moment.
+ * Under mmap_lock held for reading: faults that meet each other, and a slow walk that meets munmap.
  *
- * Why. Each of them finds no table and no page, and makes its own of both; only one may stay of
- * either [A3, A4]. In an old mm the tables are there already, so each round has a new one.
- * See also: test_mm.c; mm/fault.c, mm/pgtable.c.
+ * Why. CPUs that touch one address of a new mm find no table and no page, and each makes its own of
+ * both; only one may stay of either [A3, A4]. In an old mm the tables are there already, so each
+ * round has a new one. And the second half of a munmap frees tables beside whoever else reads [L1];
+ * `fault=walk:1:200` keeps a walker there for as long as that takes.
+ * See also: test_mm.c, test_gup.c; mm/fault.c, mm/pgtable.c.
  */
 #include "testlib.h"
 
+#include <gup.h>
+
 #define TOUCHERS 2
+#define PAGES 16 /* for the first of a round all tables are missing, for the others a page each */
 
 static struct {
 	struct mm *mm;
 	vaddr_t va;
 	u64 round;	/* that the touchers are to do; ~0: go home */
-	u64 here, done; /* touchers that came to it, and left it: atomic */
+	u64 here, done; /* touchers that came to a page, and left a round: atomic */
 } meet;
 
-/* Adopts the round's mm, waits for the other, touches. */
-static void touch(u64 round)
+/* Waits for the other, touches. nth: which meeting of all it is. */
+static void touch(u64 nth, vaddr_t va)
 {
 	u64 seen = 0;
 
-	kthread_use_mm(meet.mm);
 	fetch_add(&meet.here, 1);
-	while (READ_ONCE(meet.here) < round * TOUCHERS)
+	while (READ_ONCE(meet.here) < nth * TOUCHERS)
 		cpu_relax();
-	EXPECT_EQ(test_poke(meet.va, round), 0);
-	EXPECT_EQ(test_peek(meet.va, &seen), 0);
-	EXPECT_EQ(seen, round);
+	EXPECT_EQ(test_poke(va, nth), 0);
+	EXPECT_EQ(test_peek(va, &seen), 0);
+	EXPECT_EQ(seen, nth);
+}
+
+static void touch_all(u64 round)
+{
+	kthread_use_mm(meet.mm);
+	for (u64 i = 0; i < PAGES; i++)
+		touch((round - 1) * PAGES + i + 1, meet.va + i * PAGE_SIZE);
 	kthread_unuse_mm();
 	/* Full barrier: the touching, then "done". Pairs with meet_once(). */
 	fetch_add(&meet.done, 1);
@@ -44,7 +55,7 @@ static void toucher(void *unused)
 			cpu_relax();
 		if (asked == ~0ULL)
 			return;
-		touch(round);
+		touch_all(round);
 	}
 }
 
@@ -54,14 +65,14 @@ static bool meet_once(u64 round)
 	meet.mm = mm_create();
 	if (!EXPECT(meet.mm))
 		return false;
-	meet.va = test_map(meet.mm, 1, 0);
+	meet.va = test_map(meet.mm, PAGES, 0);
 	/* Orders mm and address before the round. Pairs with toucher(). */
 	smp_store_release(&meet.round, round);
-	/* Acquire: "done", then the looks at the mm. Pairs with touch(). */
+	/* Acquire: "done", then the looks at the mm. Pairs with touch_all(). */
 	bool ok = EXPECT(WAIT_UNTIL(smp_load_acquire(&meet.done) == round * TOUCHERS));
 
 	if (ok) {
-		ok = EXPECT_EQ(atomic64_read(&meet.mm->nr_pages), 1) &&
+		ok = EXPECT_EQ(atomic64_read(&meet.mm->nr_pages), PAGES) &&
 		     EXPECT_EQ(atomic64_read(&meet.mm->nr_tables), arch.pt_levels);
 		mmput(meet.mm);
 	}
@@ -86,4 +97,70 @@ TEST(mm, faults_race_at_one_address)
 	for (unsigned int i = 0; i < TOUCHERS; i++)
 		if (t[i])
 			thread_join(t[i]);
+}
+
+/* ---- L1 ------------------------------------------------------------------------------------ */
+
+static struct {
+	struct mm *mm;
+	vaddr_t va;
+	bool stop;
+	u64 got, refused, odd; /* calls that got the page, found no VMA, or neither */
+} look;
+
+static void look_for_pages(void *unused)
+{
+	struct page *page;
+
+	kthread_use_mm(look.mm);
+	while (!READ_ONCE(look.stop)) {
+		s64 n = get_user_pages(look.va, 1, 0, &page);
+
+		if (n == 1) {
+			put_page(page);
+			look.got++;
+		} else if (n == -EFAULT) {
+			look.refused++;
+		} else {
+			look.odd++;
+		}
+	}
+	kthread_unuse_mm();
+}
+
+/* A reader under RCU: what it may touch of a table stays until it has left [F1, F3]. */
+static void count_pages(void *unused)
+{
+	while (!READ_ONCE(look.stop))
+		if (mm_count_mapped(look.mm, look.va, look.va + PAGE_SIZE) > 1)
+			look.odd++;
+}
+
+/* The page, its table and those above come and go; the looker gets the page, or learns that. */
+TEST(mm, slow_walk_races_with_munmap)
+{
+	struct thread *t, *counter;
+
+	if (!test_needs_cpus(2))
+		return;
+	memset(&look, 0, sizeof(look));
+	look.mm = test_mm_enter();
+	if (!look.mm)
+		return;
+	look.va = test_window(0);
+	t = test_thread(cpumask_of(test_cpu(1)), look_for_pages, NULL);
+	counter = test_thread(~cpumask_of(test_cpu(0)), count_pages, NULL);
+	for_bounded_rounds(i, 10000) {
+		if (!EXPECT_EQ(test_map(look.mm, 1, MAP_POPULATE), look.va))
+			break;
+		EXPECT_EQ(mm_munmap(look.mm, look.va, PAGE_SIZE), 0);
+	}
+	EXPECT(WAIT_UNTIL(!t || READ_ONCE(look.got) + READ_ONCE(look.refused) > 0));
+	WRITE_ONCE(look.stop, true);
+	if (t)
+		thread_join(t);
+	if (counter)
+		thread_join(counter);
+	EXPECT_EQ(look.odd, 0);
+	test_mm_leave(look.mm);
 }

@@ -63,6 +63,20 @@ TEST(hotplug, refuses_what_is_so)
 	EXPECT_EQ(cpu_up(cpu), -EALREADY);
 }
 
+TEST(arch, e44_cpu_stops_and_starts_again)
+{
+	unsigned int cpu;
+
+	if (!needs_victim(2, &cpu))
+		return;
+	EXPECT(!arch_cpu_stopped(cpu));
+	if (!take_down(cpu))
+		return;
+	EXPECT(arch_cpu_stopped(cpu));
+	take_up(cpu);
+	EXPECT(!arch_cpu_stopped(cpu));
+}
+
 /* ---- Threads ----------------------------------------------------------------------------- */
 
 static void work_once(struct worker *w)
@@ -312,7 +326,7 @@ static void expect_in_order(void)
 		EXPECT_EQ(callbacks[i].place, i + 1);
 }
 
-/* Queued before, while a reader keeps their period from ending: here or elsewhere, each runs once. */
+/* Queued before, while a reader keeps their period from ending: each runs once, here or there. */
 TEST(hotplug, callbacks_run_in_order)
 {
 	struct holder h;

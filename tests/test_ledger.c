@@ -251,7 +251,7 @@ static void touch(void *arg)
 	kthread_unuse_mm();
 }
 
-/* Pages and tables that all CPUs have used: each is a debt, and none is left when they are freed. */
+/* Pages and tables that all CPUs have used: each is a debt, and is paid when they are freed. */
 static void unmap_everywhere(bool unmaskable)
 {
 	struct ledger_stats before, after;

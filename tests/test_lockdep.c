@@ -77,28 +77,24 @@ TEST(locks_order, longer_circle)
 	EXPECT_MISTAKE(LOCK_ORDER, nest(&l[4], &l[0]));
 }
 
-struct object {
-	spinlock_t first, second;
-};
-
-static void object_init(struct object *o)
+static void init_two(spinlock_t l[2])
 {
-	spin_lock_init(&o->first);
-	spin_lock_init(&o->second);
+	spin_lock_init(&l[0]);
+	spin_lock_init(&l[1]);
 }
 
 /* Seen with one object, broken with another: what counts is where the locks were initialised. */
 TEST(locks_order, locks_of_one_place_are_a_class)
 {
-	struct object o[2];
+	spinlock_t l[2][2]; /* of two objects */
 
 	if (!checked())
 		return;
-	object_init(&o[0]);
-	object_init(&o[1]);
-	EXPECT_MISTAKE(LOCK_FINE, nest(&o[0].first, &o[0].second));
-	EXPECT_MISTAKE(LOCK_ORDER, nest(&o[1].second, &o[1].first));
-	EXPECT_MISTAKE(LOCK_ORDER, nest(&o[0].first, &o[1].first)); /* which first? */
+	init_two(l[0]);
+	init_two(l[1]);
+	EXPECT_MISTAKE(LOCK_FINE, nest(&l[0][0], &l[0][1]));
+	EXPECT_MISTAKE(LOCK_ORDER, nest(&l[1][1], &l[1][0]));
+	EXPECT_MISTAKE(LOCK_ORDER, nest(&l[0][0], &l[1][0])); /* which first? */
 }
 
 static void mutex_then_read(struct mutex *m, struct rwsem *s)
@@ -430,38 +426,31 @@ TEST(locks_order, taking_twice)
 	EXPECT(!spin_is_locked(&l) && !mutex_is_locked(&m) && !rwsem_is_locked(&s));
 }
 
-struct dropper {
-	struct mutex *m;
-	struct rwsem *s;
-};
+static MUTEX(held_mutex);
+static struct rwsem held_rwsem = RWSEM_INIT(held_rwsem);
 
-static void drop_of_another(void *arg)
+static void drop_of_another(void *unused)
 {
-	struct dropper *d = arg;
-
-	EXPECT_MISTAKE(LOCK_NOT_HELD, mutex_unlock(d->m));
-	EXPECT_MISTAKE(LOCK_NOT_HELD, up_read(d->s));
-	EXPECT_MISTAKE(LOCK_NOT_HELD, up_write(d->s));
+	EXPECT_MISTAKE(LOCK_NOT_HELD, mutex_unlock(&held_mutex));
+	EXPECT_MISTAKE(LOCK_NOT_HELD, up_read(&held_rwsem));
+	EXPECT_MISTAKE(LOCK_NOT_HELD, up_write(&held_rwsem));
 }
 
 TEST(locks_order, dropping_what_is_not_held)
 {
 	static spinlock_t l = SPINLOCK_INIT;
-	static MUTEX(m);
-	static struct rwsem s = RWSEM_INIT(s);
-	struct dropper d = { .m = &m, .s = &s };
 
 	if (!checked())
 		return;
 	preempt_disable(); /* spin_unlock() drops it, whatever it finds */
 	EXPECT_MISTAKE(LOCK_NOT_HELD, spin_unlock(&l));
-	EXPECT_MISTAKE(LOCK_NOT_HELD, mutex_unlock(&m));
+	EXPECT_MISTAKE(LOCK_NOT_HELD, mutex_unlock(&held_mutex));
 	EXPECT(!spin_is_locked(&l));
-	mutex_lock(&m);
-	down_read(&s);
-	test_run_on(test_cpu(0), drop_of_another, &d);
-	EXPECT_MISTAKE(LOCK_FINE, up_read(&s));
-	EXPECT_MISTAKE(LOCK_FINE, mutex_unlock(&m));
+	mutex_lock(&held_mutex);
+	down_read(&held_rwsem);
+	test_run_on(test_cpu(0), drop_of_another, NULL);
+	EXPECT_MISTAKE(LOCK_FINE, up_read(&held_rwsem));
+	EXPECT_MISTAKE(LOCK_FINE, mutex_unlock(&held_mutex));
 }
 
 TEST(locks_order, F3_end_of_a_lock)

@@ -52,7 +52,9 @@ TEST(oracle, life_of_a_table)
 		EXPECT_EQ(p->debug.step_us[STEP_CLEAR], 0);
 		EXPECT(p->debug.alloc_stack != 0);
 		get_page(p);
+		test_plain_batches_begin(); /* without a batch it is freed at once */
 		EXPECT_EQ(mm_munmap(mm, va, PAGE_SIZE), 0);
+		test_plain_batches_end();
 		rcu_barrier();
 		EXPECT(WAIT_UNTIL(READ_ONCE(p->pt_state) == PT_FREE));
 		expect_step(p, STEP_CLEAR, STEP_HOOK);
