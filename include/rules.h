@@ -62,7 +62,7 @@
 	  "CVE-2021-4002 (Linux a4a118f2eead)")                                                    \
 	X(GATHER_NESTED, "G5",                                                                     \
 	  "a gather that finishes beside another of the same mm flushes for both",                 \
-	  "tlb_finish_mmu() in mm/mmu_gather.c", "stress=10",                                      \
+	  "tlb_finish_mmu() in mm/mmu_gather.c", "test rule.G5*;stress=10",                        \
 	  "ledger", ALWAYS,                                                                        \
 	  "Linux 99baac21e458, 56236a59556c")                                                      \
 	X(GATHER_BOUNDED, "G6",                                                                    \
@@ -89,7 +89,7 @@
 	X(TABLE_FENCE_SCOPE, "G10",                                                                \
 	  "a fence by address orders leaves only: after freeing a table the whole tag is "         \
 	  "fenced",                                                                                \
-	  "tlb_flush_range() in mm/tlb.c", "stress=5",                                             \
+	  "tlb_flush_range() in mm/tlb.c", "test mm.slow_walk*;stress=10",                         \
 	  "ledger", RANGE_LEAVES,                                                                  \
 	  "Linux 97cf301fa42e (riscv)")                                                            \
 	X(SINGLE_USER, "G11",                                                                      \
@@ -129,7 +129,7 @@
 	  "Linux: smp_call_function_many_cond() warns of it")                                      \
 	X(TAG_REUSE, "T5",                                                                         \
 	  "a tag is not used again before every CPU has flushed it",                               \
-	  "tag_get_slow() in mm/context.c", "fault=rollover:20|stress=10",                         \
+	  "tag_get_slow() in mm/context.c", "fault=rollover:2|test tlb.switching*;stress=10",      \
 	  "ledger", TAGS,                                                                          \
 	  "Linux 8678c1f04277 (ARM)")                                                              \
 	X(SWITCH_IN_BOTH, "T6",                                                                    \
@@ -173,13 +173,14 @@
 	  "Linux 1fb3d8c20bfa")                                                                    \
 	X(DESCRIPTOR_LIFETIME, "F3",                                                               \
 	  "whatever a walker may touch (lock, descriptor) lives as long as the table",             \
-	  "ptdesc_dtor_at() in mm/ptdesc.c", "fault=walk:4:200|stress=10",                         \
+	  "ptdesc_dtor_at() in mm/ptdesc.c", "fault=walk:1:500|test mm.slow_walk*;stress=10",      \
 	  "locks", ALWAYS,                                                                         \
 	  "Linux 2f3443770437")                                                                    \
 	X(GATHER_FREE_MASKABLE, "F4",                                                              \
 	  "tables may be freed with the gather only where the flush itself is an IPI that "        \
 	  "irq-off walkers hold up",                                                               \
-	  "tlb_init() in mm/tlb.c", "fault=walk:4:200 table_free=gather|stress=10",                \
+	  "tlb_init() in mm/tlb.c",                                                                \
+	  "fault=walk:1:500 table_free=gather|test mm.slow_walk*;stress=10",                       \
 	  "census", UNMASKABLE,                                                                    \
 	  "Linux a37259732a7d (x86), 69be3fb111e7 (riscv)")                                        \
 	X(FALLBACK_FLUSHES, "F5",                                                                  \
@@ -199,7 +200,7 @@
 	  "CVE-2026-31456")                                                                        \
 	X(REF_NOT_ZERO, "U3",                                                                      \
 	  "a page reference is taken only if the count is not zero",                               \
-	  "ref_get() in mm/gup.c", "fault=ref:4:200|stress=10",                                    \
+	  "ref_get() in mm/gup.c", "test rule.U3_count*;stress=10",                                \
 	  "counts", UNMASKABLE_REDUNDANT,                                                          \
 	  "Linux: try_grab_folio_fast()")                                                          \
 	X(RECHECK_LEAF, "U4",                                                                      \

@@ -22,8 +22,8 @@
 #include <string.h>
 #include <symbols.h>
 
-#define STACKS 2048
-#define PROBES 16
+#define STACKS 8192
+#define PROBES 32
 #define LINE_COLUMNS 96
 
 static struct stack_table table = { .size = STACKS };
@@ -43,7 +43,7 @@ static u64 stack_hash(const u32 *pcs)
 }
 
 /*
- * Two stacks are one if their hashes are: 64 bits are enough for a thousand. Who takes a record
+ * Two stacks are one if their hashes are: 64 bits are enough for thousands. Who takes a record
  * writes the addresses behind that; nobody but printing reads them, which may find some missing.
  */
 stack_nr_t stack_table_add(struct stack_table *t, const u32 pcs[STACK_DEPTH])

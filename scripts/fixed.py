@@ -37,7 +37,7 @@ def without_rules(path, compiler, folder):
     """The object of a source in which every rule(NAME) reads `true`."""
     text = rulebook.read(".", path)
     done = os.path.join(folder, path.replace("/", "-") + ".o")
-    output(compiler + ["-x", "c", "-c", "-", "-o", done],
+    output(compiler + ["-iquote", os.path.dirname(path), "-x", "c", "-c", "-", "-o", done],
            input=f'# 1 "{path}"\n' + rulebook.GUARD.sub("true", text))
     return done
 

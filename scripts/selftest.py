@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Tests of the host scripts; `make test` runs them first. Alone: python3 -m unittest selftest."""
 import os
-import re
-import shlex
 import stat
 import subprocess
 import tempfile
@@ -13,13 +11,12 @@ import doctor
 import guest
 import judge
 import ktap
+import model
 import qemu
 import report
 import rulebook
-import rules
 import shim
 import style
-import torture
 import trace
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -35,9 +32,6 @@ not ok 3 b.three
 class Tree(unittest.TestCase):
     def test_keeps_its_own_style(self):
         self.assertEqual(style.check_tree(os.path.dirname(HERE)), [])
-
-    def test_rules_documents_and_matrix_agree(self):
-        self.assertEqual(rulebook.check_tree(os.path.dirname(HERE)), [])
 
 
 class Version(unittest.TestCase):
@@ -340,206 +334,78 @@ class Style(unittest.TestCase):
         self.assertEqual(style.check_pairs({"a.h": promise}), [])
 
 
-class Rulebook(unittest.TestCase):
-    """A tree of one rule, and each way in which it can be wrong."""
+class Model(unittest.TestCase):
+    """What `make model` expects, and how it judges; the searches themselves take spin."""
 
-    TREE = {
-        "include/rules.h": '''#define RULE_NEEDS(X) \\
-\tX(ALWAYS, "", "") \\
-\tX(TAGS, "n.a.", "no tags")
-
-#define RULE_TABLE(X) \\
-\tX(ONE, "G1", \\
-\t  "first this, " "then \\"that\\"", \\
-\t  "f() in mm/a.c", "fault=x:2|stress=5", \\
-\t  "ledger", TAGS, \\
-\t  "CVE-1")
-
-enum rule;
-''',
-        "include/oracle.h": '#define ORACLE_TABLE(X) \\\n\tX(LEDGER, "ledger", "debts")\n',
-        "mm/a.c": "/*\n * RACE G1. Two\n * lines:\n *   a     b\n *\n *   c     d\n"
-                  " * Not this. [G1]\n */\n"
-                  "static int f(int x)\n{\n\tif (rule(ONE))\n\t\treturn 1;\n"
-                  "\treturn rule(ONE); /* rule(NONE) */\n}\n",
-        "tests/t.c": "TEST(rule, G1_one)\n{\n}\n",
-        "docs/guide.md": "Here G1 matters.\n",
-        "docs/rules-matrix.json": "",
-        "README.md": "head\n" + rulebook.BEGIN + rulebook.END + "tail\n",
-    }
-
-    def tree(self, folder, path=None, old="", new=""):
-        for name, text in self.TREE.items():
-            if name == path:
-                self.assertIn(old, text)
-                text = text.replace(old, new, 1)
-            os.makedirs(os.path.dirname(os.path.join(folder, name)) or folder, exist_ok=True)
-            with open(os.path.join(folder, name), "w", encoding="utf-8") as out:
-                out.write(text)
-        cells = dict.fromkeys(rulebook.COLUMNS, "caught")
-        cells["arm64 ipi"] = "n.a."
-        rulebook.save_matrix({"ONE": cells}, folder)
-        return rulebook.Book(folder)
-
-    def test_reads(self):
-        with tempfile.TemporaryDirectory() as folder:
-            book = self.tree(folder)
-        rule, drawing = book.rules[0], book.drawings["G1"][0]
-        self.assertEqual((rule.name, rule.sentence), ("ONE", 'first this, then "that"'))
-        self.assertEqual(drawing.title, "Two lines:")
-        self.assertEqual(drawing.lines, ["  a     b", "", "  c     d"])
-        self.assertEqual(rule.append("ipi"),
-                         'tlb=ipi knockout=ONE fault=x:2 run="stress=5;poweroff"')
-        self.assertEqual(rulebook.check_rules(book), [])
-
-    def test_each_fault_is_found(self):
-        for path, old, new, error in (
-                ("mm/a.c", "rule(ONE)", "true", None), ("mm/a.c", "RACE G1", "RICE G1", "draws"),
-                ("mm/a.c", "static int f", "static int g", "enforced by g()"),
-                ("mm/a.c", "\treturn rule", "}\nint g(void)\n{\n\treturn rule", "enforced by f()"),
-                ("mm/a.c", "rule(ONE)", "rule(TWO)", "rule(TWO)"),
-                ("mm/a.c", "[G1]", "[G9]", "G9 is no rule"),
-                ("tests/t.c", "G1_one", "T7_one", "T7 is no rule"),
-                ("docs/guide.md", "G1", "F3", "F3 is no rule"),
-                ("include/rules.h", '"CVE-1"', '""', "not known"),
-                ("include/rules.h", '"ledger"', '"nobody"', "neither an oracle"),
-                ("include/rules.h", '"fault=x:2|stress=5"', '"fault=x:2|"', "nothing to run"),
-                ("include/rules.h", "TAGS, \\\n\t  \"CVE", "FROG, \\\n\t  \"CVE", "needs FROG"),
-                ("include/rules.h", "f() in mm/a.c", "f in mm/a.c", "is not")):
-            with tempfile.TemporaryDirectory() as folder:
-                faults = rulebook.check_rules(self.tree(folder, path, old, new))
-            if error is None:  # one guard of two is enough
-                self.assertEqual(faults, [])
-            else:
-                self.assertTrue(any(error in fault for fault in faults), (new, faults))
-
-    def test_documents_are_kept_true(self):
-        with tempfile.TemporaryDirectory() as folder:
-            self.tree(folder)
-            self.assertIn("make docs", rulebook.check_tree(folder)[0])
-            self.assertEqual(rulebook.write(folder), [])
-            self.assertEqual(rulebook.check_tree(folder), [])
-            text = rulebook.read(folder, rulebook.BOOK)
-            for part in ("a     b\n\nc     d", "no tags", "caught by ledger", "knockout=ONE"):
-                self.assertIn(part, text)
-            self.assertIn("| ONE | C | C | - | C | C | C |", rulebook.read(folder, "README.md"))
-            matrix = rulebook.load_matrix(folder)
-            del matrix["ONE"]["arm64 ipi"]
-            rulebook.save_matrix(matrix, folder)
-            self.assertIn("blank", rulebook.check_tree(folder)[0])
-
-
-class Matrix(unittest.TestCase):
-    """Verdicts of `make rules` from what a run said."""
-
-    def judged(self, text, by="ledger", said=4, trouble=None):
-        rule = rulebook.Rule(("ONE", "G1", "s", "f() in a.c", "stress=5", by, "ALWAYS", "k"))
-        outcome = guest.Outcome()
-        outcome.text, outcome.said, outcome.trouble = text, said, trouble
-        return rules.judge(rule, outcome)[0]
+    FOUND = ("pan:1: assertion violated ((owner==1)||stale_translation) (at depth 15)\n"
+             "Warning: Search not completed\nState-vector 60 byte, depth reached 15, errors: 1\n"
+             "     1423 states, stored\n")
+    CLEAN = "State-vector 60 byte, depth reached 53, errors: 0\n     5744 states, stored\n"
+    TRAIL = ("      CPU 0: clears the leaf\n   next owner: takes the frame\n"
+             "spin: a.pml:98, Error: assertion violated\n  CPU 1: behind it\n")
 
     def test_verdicts(self):
-        report = "[    1.5] RULE G4 OTHER broken, says the ledger: a page\nEXIT: STATUS=4\n"
-        failed = "not ok 1 rule.G1_one\n"
-        for text, more, verdict in (
-                (report, {}, "caught"), (report, {"by": "census"}, "by ledger"),
-                (report, {"trouble": "hung"}, "caught"), (failed + report, {}, "caught"),
-                (failed, {"by": "rule.G1_one", "said": 1}, "caught"),
-                (failed, {"said": 1}, "SURVIVED"),
-                (report + failed, {"by": "rule.G1_one"}, "by ledger"),
-                ("stress: SUCCESS\n", {"said": 0}, "SURVIVED"), ("", {"said": None}, "RESET"),
-                ("", {"said": None, "trouble": "hung: silent"}, "HANG"),
-                ("PANIC: BUG at x\n", {"said": 3}, "PANIC")):
-            self.assertEqual(self.judged(text, **more), verdict, (text, more))
+        end = self.FOUND.replace("assertion violated ((owner==1)||stale_translation)",
+                                 "invalid end state")
+        for text, rule, wanted in (
+                (self.FOUND, "X", ("found", "stale_translation", 1423)),
+                (self.FOUND, None, ("found", "stale_translation", 1423)),
+                (end, "X", ("found", "deadlock", 1423)),
+                (self.FOUND.replace("((owner==1)||stale_translation)", "root_freed"), "X",
+                 ("found", "root_freed", 1423)),
+                (self.CLEAN, "X", ("redundant", "", 5744)), (self.CLEAN, None, ("holds", "", 5744)),
+                ("error: max search depth too small\n" + self.CLEAN, "X", ("truncated", "", 5744)),
+                ("pan: out of memory\n" + self.CLEAN, None, ("truncated", "", 5744)),
+                ("Warning: Search not completed\n" + self.CLEAN, None, ("truncated", "", 5744)),
+                ("page.pml:3, Error: syntax error", "X", ("broken", "", 0)),
+                ("errors: 0\n", None, ("broken", "", 0)), ("", "X", ("broken", "", 0))):
+            self.assertEqual(model.judge(text, rule), wanted, text)
 
-    def test_the_worst_seed_counts(self):
-        cell = rules.Cell(None, "arm64", "ipi")
-        self.assertTrue(cell.failed())
-        for verdict, result in (("caught", "caught"), ("SURVIVED", "SURVIVED"),
-                                ("caught", "SURVIVED"), ("HANG", "SURVIVED")):
-            cell.note(verdict, "", 1.0, "log")
-            self.assertEqual(cell.verdict, result)
-        self.assertEqual((cell.seconds, len(cell.logs)), ([1.0, 1.0], 2))
+    def test_a_cell_agrees_for_the_right_reason_only(self):
+        for wanted, verdict, by, good in (
+                (("found", "get_on_zero"), "found", "get_on_zero", True),
+                (("found", "get_on_zero"), "found", "deadlock", False),
+                (("found", "get_on_zero"), "redundant", "", False),
+                (("redundant", "why"), "redundant", "", True),
+                (("redundant", "why"), "found", "why", False),
+                (("holds", ""), "truncated", "", False)):
+            cell = model.Cell("s", {}, "X", "ipi", wanted)
+            cell.verdict, cell.by = verdict, by
+            self.assertEqual(cell.agrees(), good, (wanted, verdict, by))
 
-    def test_seeds(self):
-        self.assertEqual(rules.with_seed("test rule.*;stress=5;stress 7", 3),
-                         "test rule.*;stress 5 3;stress 7 3")
-        self.assertEqual(rules.seconds_of("stress=5;test x;stress 7"), 12)
+    def test_columns(self):
+        cell = model.Cell("s", {}, "X", "ipi", ("found", "foreign_reference"))
+        cell.trail, cell.by = self.TRAIL, "foreign_reference"
+        self.assertEqual(model.columns(cell).splitlines(), [
+            "  CPU 0" + " " * 29 + "next owner", "  clears the leaf",
+            "  " + " " * 34 + "takes the frame", "  ** foreign reference **"])
 
-
-class Torture(unittest.TestCase):
-    """Rounds are legal, repeatable and all different; verdicts come from what was said."""
-
-    ROUNDS = [torture.Round(arch, 7, n) for arch in torture.MACHINES for n in range(60)]
-    SAID = "".join(f"{name}: SUCCESS, seed 1\n" for name, _ in torture.STEPS)
-
-    def test_every_round_can_be_asked_for(self):
-        for one in self.ROUNDS:
-            append = one.request()["append"]
-            self.assertLess(len(append), 1024)
-            self.assertLess(len(append.split('run="')[1]), 256)
-            self.assertFalse("gather" in append and "tlb=ipi" not in append)
-            words = shlex.split(one.command())
-            self.assertEqual(words[:3], ["make", "run", f"ARCH={one.arch}"])
-            self.assertIn("APPEND=" + append, words)
-        self.assertEqual(len({one.command() for one in self.ROUNDS}), len(self.ROUNDS))
-        self.assertIn("16", [one.machine["cpus"] for one in self.ROUNDS])
-
-    def test_a_round_follows_from_its_seed(self):
-        again = torture.Round("arm64", 7, 3)
-        self.assertEqual(again.command(), self.ROUNDS[63].command())
-        self.assertNotEqual(again.command(), torture.Round("arm64", 8, 3).command())
-
-    def test_faults_are_the_harmless_ones_of_the_kernel(self):
-        with open(os.path.join(HERE, "../include/inject.h"), encoding="utf-8") as header:
-            found = re.findall(r'^\tX\(\w+, "(\w+)", (\w+),', header.read(), re.M)
-        kinds = dict(found)
-        self.assertEqual({name: bool(us) for name, _, _, us in torture.FAULTS},
-                         {name: kind == "WAIT" for name, kind in kinds.items() if kind != "HARM"})
-
-    def judge(self, text, said=0, trouble=None):
-        outcome = guest.Outcome()
-        outcome.text, outcome.said, outcome.trouble = text, said, trouble
-        outcome.code = 2 * said + 1
-        return torture.judge_round("x86_64", outcome)
-
-    def test_verdicts(self):
-        self.assertEqual(self.judge(self.SAID), ("ok", ""))
-        for text, said, trouble, word, why in (
-                (self.SAID.replace("SUCCESS", "FAILURE", 1), 1, None, "FAILED", "FAILURE"),
-                (self.SAID.replace("SUCCESS", "INVALID", 1), 1, None, "INVALID", "INVALID"),
-                (self.SAID.replace("SUCCESS", "INVALID"), 3, None, "FAILED", "status 3"),
-                (self.SAID.split("\n", 1)[1], 0, None, "FAILED", "0 verdicts"),
-                (self.SAID * 2, 0, None, "FAILED", "2 verdicts"),
-                (self.SAID, 1, None, "FAILED", "status 1"),
-                (self.SAID, 0, "hung: silent for 60 s", "FAILED", "hung"),
-                (self.SAID + "[ 1.0] RULE G1 X broken, says the ledger: y\n", 4, None, "FAILED",
-                 "RULE G1"), (self.SAID + "[ 1.0] PANIC: z\n", 3, None, "FAILED", "PANIC: z")):
-            got, text = self.judge(text, said, trouble)
-            self.assertEqual(got, word)
-            self.assertIn(why, text)
-
-    def test_table(self):
-        row = torture.Row("arm64", 7)
-        row.add("ok", "", "make run A", "stress: unmaps 12, x\nstress: a, met an unmap 5\n")
-        row.add("FAILED", "why", "make run B", "stress: unmaps 30, x\n")
-        self.assertEqual(row.cells()[1:9], ("arm64", "7", "2", "1", "0", "1", "0 s", "42"))
-        self.assertEqual(row.failures, [("FAILED: why", "make run B")])
-        self.assertNotIn("host", torture.table([row]))
-        row.host = "far"
-        self.assertIn("host", torture.table([row]))
-
-    def test_other_machines(self):
-        words = torture.spread_command("a,b", ["arm64"], 40, 7)
-        self.assertEqual(words[0], "parallel")
-        self.assertEqual(words[words.index(":::"):], [":::", "arm64", ":::", "7", "8"])
-        self.assertIn("--worker 40 {2}", words[words.index(":::") - 1])
-
-    def test_refusals(self):
-        for text in ("0", "x", "-1", "1.5", "99999999999"):
-            with self.assertRaises(qemu.BadRequest):
-                torture.whole("SECONDS", text, 1, 100)
-        self.assertEqual(torture.whole("SECONDS", "", 600, 10), 600)
+    def test_table_agrees_with_the_rules(self):
+        """Each rule exists; what the rules call redundant is so in every scenario."""
+        rules = {rule.name: rule for rule in rulebook.Book(os.path.dirname(HERE)).rules}
+        every = [c for c in model.cells(model.load()) if c.rule]
+        for cell in every:
+            if not cell.rule.startswith("ORDER_"):
+                self.assertIn(cell.rule, rules)
+            self.assertTrue(cell.wanted[1], cell.name())
+            with open(os.path.join(model.MODELS, cell.model["file"]), encoding="utf-8") as source:
+                text = source.read()
+            with open(os.path.join(model.MODELS, "machine.pml"), encoding="utf-8") as shared:
+                text += shared.read()
+            self.assertIn("KO_" + cell.rule, text)
+            if cell.wanted[0] == "found" and cell.wanted[1] != model.DEADLOCK:
+                self.assertIn(f"bool {cell.wanted[1]};", text)
+        seen = {(c.rule, c.transport) for c in every if c.wanted[0] == "found"}
+        for name, rule in rules.items():
+            if rule.needs != "UNMASKABLE_REDUNDANT":
+                continue
+            self.assertIn((name, "unmaskable"), seen)
+            self.assertNotIn((name, "ipi"), seen)
+            self.assertIn((name, "ipi"), {(c.rule, c.transport) for c in every})
+        always = {c.rule for c in every if c.rule in rules and rules[c.rule].needs == "ALWAYS"}
+        for name in always - {"NO_WAIT_LOCKED"}:
+            for transport in ("ipi", "unmaskable"):
+                self.assertTrue(seen & {(name, transport), (name, "any")}, name)
 
 
 class Shell(unittest.TestCase):

@@ -130,7 +130,8 @@ def host_row():
     """The tests of the scripts themselves."""
     row = report.Row("host", "scripts")
     start = time.monotonic()
-    suite = unittest.defaultTestLoader.loadTestsFromName("selftest")
+    suite = unittest.defaultTestLoader.loadTestsFromNames(("selftest", "selftest_rules",
+                                                           "selftest_torture"))
     result = unittest.TestResult()
     suite.run(result)
     for test, text in result.failures + result.errors:

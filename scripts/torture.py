@@ -39,6 +39,7 @@ STEPS = (
     ("stress", 13),
     ("torture_rcu", 9),
 )
+TOGGLED = 0.5  # so often CPUs go down and come up during the first step
 ROUND = sum(seconds for _, seconds in STEPS)
 
 # Options that go together; the first of them more often.
@@ -62,6 +63,7 @@ FAULTS = (
 COUNTS = (
     ("unmaps", re.compile(r"^stress: unmaps (\d+)", re.M)),
     ("walks that met one", re.compile(r"met an unmap (\d+)")),
+    ("CPUs down or up", re.compile(r"CPUs taken down or up (\d+)")),
     ("rcu objects used again", re.compile(r"objects used again (\d+)")),
 )
 
@@ -97,6 +99,8 @@ class Round:
         if self.machine["cpus"] == "16":
             self.machine.pop("gic", None)  # too many for it
         steps = [f"{name} {seconds} {rng.randint(1, 2**31)}" for name, seconds in STEPS]
+        if rng.random() < TOGGLED:
+            steps[0] += " cpus"
         rng.shuffle(steps)
         self.mix = " ".join(word for word in words if word)
         self.machine["append"] = f'{self.mix} run="{";".join(steps)};poweroff"'
