@@ -4,6 +4,7 @@
 ##  make run [ARCH=x86_64]   build, boot in QEMU, selftests, 5 s of the race, then the prompt
 ##  make test [ARCH=...]     run every configuration of one port, or of all three, and judge it
 ##  make rules [ARCH=...]    take each rule away on each port and transport, and want the report
+##  make model [RULE=GLOB]   the protocol in Promela, searched by spin with each rule on and off
 ##  make torture [ARCH=...]  the race and RCU's torture with mixes drawn from SEED, until SECONDS
 ##  make debug [ARCH=...]    as run, but QEMU waits for gdb; prints the line that attaches
 ##  make trace [ARCH=...]    a run's events as build/ARCH-BUILD/trace.json, for ui.perfetto.dev
@@ -151,6 +152,10 @@ docs:
 	@sh scripts/setup python
 	@python3 scripts/rulebook.py
 
+model:
+	@sh scripts/setup model
+	@python3 scripts/model.py
+
 compile_commands.json: build-tools FORCE
 	@python3 scripts/compile_commands.py $(CC) $(FLAGS) -- $(SRC) > $@
 
@@ -162,8 +167,8 @@ clean:
 
 -include $(OBJ:.o=.d) $(O)/link.d
 .DELETE_ON_ERROR:
-.PHONY: all run debug trace test rules torture tools build-tools test-tools doctor lint docs help \
-	clean FORCE
+.PHONY: all run debug trace test rules torture tools build-tools test-tools doctor \
+	lint docs model help clean FORCE
 export ARCH BUILD RULES CPUS MEM ACCEL APPEND GIC CPU MACHINE QEMU QEMU_ARGS DRY V T CONFIG STRESS \
 	RULE TLB SEEDS JOBS HOSTS
 export PYTHONDONTWRITEBYTECODE := 1
