@@ -52,7 +52,7 @@
 	  "Linux 706a1ea65e")                                                                      \
 	X(TABLE_WALK_CACHES, "G3",                                                                 \
 	  "a gather that removed a table also invalidates walk caches, not leaves only",           \
-	  "tlb_remove_table() in mm/mmu_gather.c", "stress=5",                                     \
+	  "tlb_remove_table() in mm/mmu_gather.c", "fault=batch:2|stress=10",                      \
 	  "ledger", LEAF_ONLY_OR_LAZY,                                                             \
 	  "Linux 285994a62c80 (arm64)")                                                            \
 	X(GATHER_RECORD, "G4",                                                                     \
@@ -89,7 +89,7 @@
 	X(TABLE_FENCE_SCOPE, "G10",                                                                \
 	  "a fence by address orders leaves only: after freeing a table the whole tag is "         \
 	  "fenced",                                                                                \
-	  "tlb_flush_range() in mm/tlb.c", "test mm.slow_walk*;stress=10",                         \
+	  "tlb_flush_range() in mm/tlb.c", "fault=batch:2|stress=10",                              \
 	  "ledger", RANGE_LEAVES,                                                                  \
 	  "Linux 97cf301fa42e (riscv)")                                                            \
 	X(SINGLE_USER, "G11",                                                                      \

@@ -196,7 +196,7 @@ class Matrix:
         self.book, self.start = book, time.monotonic()
         self.columns = columns(ports)
         self.cells, self.controls, self.troubles = [], [], []
-        self.seeds = range(1, 1 + int(test.asked("SEEDS") or 1))
+        self.seeds = range(1, 1 + int(test.asked("SEEDS") or 2))
         self.jobs = int(test.asked("JOBS") or len(os.sched_getaffinity(0)))
 
     def say(self, text):
