@@ -28,6 +28,7 @@
 #include <tlb.h>
 
 #define MAX_THREADS 160
+#define PAUSE_NS (20 * NSEC_PER_MSEC) /* once a second */
 #define EXTENSION 4 /* times its length: for so long a run goes on that has met too little yet */
 
 struct stress st;
@@ -210,7 +211,10 @@ static void run_threads(u64 seconds, const struct snapshot *before)
 			print_line("stress: going on for %llu s at most: %s",
 				   (unsigned long long)((EXTENSION - 1) * seconds),
 				   not_exercised(before, &now));
-		thread_sleep(NSEC_PER_SEC);
+		thread_sleep(NSEC_PER_SEC - PAUSE_NS);
+		WRITE_ONCE(st.pause, true);
+		thread_sleep(PAUSE_NS);
+		WRITE_ONCE(st.pause, false);
 		snapshot(&now);
 		print_progress(before, &now);
 	}

@@ -20,7 +20,7 @@ struct stress {
 	unsigned int windows;
 	unsigned int stretch; /* loops of cpu_relax() */
 	u64 seed;
-	bool stop;
+	bool stop, pause;
 	bool cpus; /* take CPUs down and up meanwhile */
 	unsigned int failures;			/* atomic */
 	u64 unmaps, reads, scans, joins, hogs, toggles; /* atomic, relaxed */

@@ -24,6 +24,17 @@
 #define GUP_PAGES 16
 #define MAX_REPORTS 5
 
+/*
+ * Whether the race goes on. Sits out its pauses, in which CPUs are idle and lazily on the mm, so
+ * that all begins together again.
+ */
+static bool go_on(void)
+{
+	while (READ_ONCE(st.pause) && !READ_ONCE(st.stop))
+		thread_sleep(NSEC_PER_MSEC);
+	return !READ_ONCE(st.stop);
+}
+
 /* ---- Windows and cookies ------------------------------------------------------------------- */
 
 static vaddr_t window_start(unsigned int w)
@@ -131,7 +142,7 @@ static void walker(void *arg)
 
 	inject_allow(true);
 	kthread_use_mm(st.mm);
-	while (!READ_ONCE(st.stop)) {
+	while (go_on()) {
 		stretch_windows(w);
 		for (int i = 0; i < 64; i++)
 			walk_once(w);
@@ -169,7 +180,7 @@ static void reader(void *arg)
 {
 	inject_allow(true);
 	kthread_use_mm(st.mm);
-	while (!READ_ONCE(st.stop)) {
+	while (go_on()) {
 		read_burst(arg);
 		cond_resched();
 	}
@@ -186,7 +197,7 @@ static void scanner(void *arg)
 	struct worker *w = arg;
 
 	kthread_use_mm(st.mm);
-	while (!READ_ONCE(st.stop)) {
+	while (go_on()) {
 		for (unsigned int i = 0; i < SCANS_AT_A_TIME; i++) {
 			vaddr_t start = window_start(rand_next(&w->rng) % st.windows);
 
@@ -254,7 +265,7 @@ static void unmapper(void *arg)
 
 	inject_allow(true);
 	kthread_use_mm(st.mm);
-	for (unsigned int i = 0; !READ_ONCE(st.stop); i++) {
+	for (unsigned int i = 0; go_on(); i++) {
 		/*
 		 * Windows are shared out, so that two unmappers are neighbours and never the same.
 		 */
@@ -270,7 +281,7 @@ static void discarder(void *arg)
 	struct worker *w = arg;
 
 	kthread_use_mm(st.mm);
-	while (!READ_ONCE(st.stop)) {
+	while (go_on()) {
 		(void)mm_madvise_dontneed(st.mm, random_page(w), 4 * PAGE_SIZE);
 		thread_sleep(NSEC_PER_MSEC / 4);
 	}
