@@ -5,6 +5,7 @@
 ##  make test [ARCH=...]     run every configuration of one port, or of all three, and judge it
 ##  make rules [ARCH=...]    take each rule away on each port and transport, and want the report
 ##  make model [RULE=GLOB]   the protocol in Promela, searched by spin with each rule on and off
+##  make explore [SCENARIO= KNOCKOUT= MACHINE= BOUND=]   every interleaving, on modelled machines
 ##  make torture [ARCH=...]  the race and RCU's torture with mixes drawn from SEED, until SECONDS
 ##  make debug [ARCH=...]    as run, but QEMU waits for gdb; prints the line that attaches
 ##  make trace [ARCH=...]    a run's events as build/ARCH-BUILD/trace.json, for ui.perfetto.dev
@@ -140,6 +141,10 @@ build-tools: $(if $(filter run debug trace,$(MAKECMDGOALS)),tools)
 test-tools:
 	@sh scripts/setup run $(TEST_PORTS)
 
+include arch/sim/build.mk
+explore: $(SIM)/sim
+	@python3 scripts/explore.py
+
 doctor:
 	@sh scripts/setup python
 	@python3 scripts/doctor.py
@@ -167,7 +172,7 @@ clean:
 
 -include $(OBJ:.o=.d) $(O)/link.d
 .DELETE_ON_ERROR:
-.PHONY: all run debug trace test rules torture tools build-tools test-tools doctor \
+.PHONY: all run debug trace test rules explore torture tools build-tools test-tools doctor \
 	lint docs model help clean FORCE
 export ARCH BUILD RULES CPUS MEM ACCEL APPEND GIC CPU MACHINE QEMU QEMU_ARGS DRY V T CONFIG STRESS \
 	RULE TLB SEEDS JOBS HOSTS

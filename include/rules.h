@@ -83,7 +83,7 @@
 	X(EXIT_UNHOOK_FIRST, "G9",                                                                 \
 	  "at exit too, tables are unhooked before the flush: a loaded root is walked by "         \
 	  "speculation",                                                                           \
-	  "tlb_flush_tlbonly() in mm/mmu_gather.c", "stress=5",                                    \
+	  "tlb_flush_tlbonly() in mm/mmu_gather.c", "test tlb.switching*;stress=5",                \
 	  "ledger", ALWAYS,                                                                        \
 	  "Linux 02a8f3abb708 (s390)")                                                             \
 	X(TABLE_FENCE_SCOPE, "G10",                                                                \
@@ -118,7 +118,7 @@
 	  "the lazy mode that Linux 706a1ea65e took back")                                         \
 	X(MASK_MAY_HOLD, "T3",                                                                     \
 	  "with tagged TLBs the mask means \"may hold entries\", not \"is running\"",              \
-	  "leave_mask() in mm/context.c", "stress=10",                                             \
+	  "leave_mask() in mm/context.c", "test rule.T3*;stress=10",                               \
 	  "ledger", TAGS,                                                                          \
 	  "Linux 65d4b9c53017 and its fixes (riscv)")                                              \
 	X(NO_WAIT_LOCKED, "T4",                                                                    \
@@ -267,7 +267,7 @@
 	X(VMA_KEEPS_TABLE, "L1",                                                                   \
 	  "under mmap_lock, a table is looked into only where a VMA keeps it",                     \
 	  "get_one_slow() in mm/gup.c",                                                            \
-	  "fault=walk:1:200|test mm.slow_walk*;test mm.slow_walk*;stress=5",                       \
+	  "fault=walk:1:1000,clear:1:500|test mm.slow_walk*;test mm.slow_walk*;stress=5",          \
 	  "states", ALWAYS,                                                                        \
 	  "Linux: the detached half of munmap")                                                    \
 	X(ENTRY_LOCKED, "L2",                                                                      \

@@ -3,11 +3,13 @@
 """make lint: the rules of style that a script can check, over every source file of the tree.
 
 Sizes, blanks, SPDX lines; no architecture conditional outside arch/; both ends of an ordering pair
-exist and name each other.
+exist and name each other. And what rulebook.py checks: rules against guards, drawings, documents.
 """
 import os
 import re
 import sys
+
+import rulebook
 
 LINE_MAX = 100
 FILE_MAX = 600
@@ -191,7 +193,7 @@ def check_tree(root="."):
 
 
 def main():
-    faults = check_tree()
+    faults = check_tree() + rulebook.check_tree()
     print("\n".join(faults) if faults else "no faults")
     return 1 if faults else 0
 

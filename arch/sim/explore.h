@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Between the search (explore.c), the schedules by chance (random.c) and the command line (main.c).
+ */
+#ifndef SIM_EXPLORE_H
+#define SIM_EXPLORE_H
+
+#include "sim.h"
+
+#define PATH_MAX_STEPS 20000
+#define OPTIONS_MAX 32
+
+struct limits {
+	unsigned int bound, delays; /* preemptions; stores that wait */
+	u64 states, seconds;	    /* give up after so many */
+};
+
+struct result {
+	u64 executions, cut, states, steps, restarts;
+	double seconds;
+	bool exhausted, bounded; /* all within the bound; something was beyond it */
+	bool found;
+};
+
+struct path {
+	struct step steps[PATH_MAX_STEPS];
+	unsigned int n;
+};
+extern struct path path; /* of the finding */
+
+/* What may happen next, within the bound on preemptions; 0 if the execution is over. */
+unsigned int options(struct step *steps, unsigned int bound, bool *beyond);
+/* One step more; false if it ends in a finding. */
+bool take(const struct step *s);
+/* Nothing can happen any more: is all well? False: a finding. */
+bool over(void);
+void search(const struct limits *l, struct result *r);
+void search_random(const struct limits *l, u64 runs, u64 seed, struct result *r);
+double now_seconds(void);
+
+#endif

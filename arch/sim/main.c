@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The command line of the fourth port: one scenario on one model of a machine, searched.
+ *
+ * Prints what was done in lines "name value", for scripts/explore.py, which makes the rest of it; a
+ * finding is followed by its steps, one line each: CPU, kind, argument, access, code address.
+ * Exit status: 0 nothing found and exhausted, 1 found, 2 an error, 3 nothing found and not
+ * exhausted.
+ */
+#define _GNU_SOURCE
+#include "explore.h"
+
+#include <inject.h>
+#include <rules.h>
+#include <tlb.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+
+#define X(name) extern const struct scenario scenario_##name;
+#include "scenarios.h"
+#undef X
+static const struct scenario *const scenarios[] = {
+#define X(name) &scenario_##name,
+#include "scenarios.h"
+#undef X
+};
+const struct scenario *scenario;
+
+static struct {
+	const char *scenario, *machine, *knockout, *replay, *save;
+	struct limits limits;
+	u64 random, seed;
+	bool breakpoints;
+} args = { .machine = "x86_64/ipi",
+	   .limits = { .bound = 2, .states = 1UL << 25, .seconds = 60 },
+	   .seed = 1 };
+
+/* ---- Faults of the kernel under test ----------------------------------------------------- */
+
+static void landing(void)
+{
+	finding("fault", "the kernel touched an address that is not there");
+}
+
+static void on_fault(int sig, siginfo_t *info, void *context)
+{
+	ucontext_t *c = context;
+	u64 sp = (u64)c->uc_mcontext.gregs[REG_RSP];
+
+	if (sp - SIM_STACKS >= SIM_NR_STACKS * (u64)STACK_SIZE) {
+		fprintf(stderr, "sim: the explorer itself faulted at %p, code %#llx\n",
+			info->si_addr, (unsigned long long)c->uc_mcontext.gregs[REG_RIP]);
+		abort();
+	}
+	c->uc_mcontext.gregs[REG_RSP] = (long long)(((sp - 512) & ~15UL) - 8);
+	c->uc_mcontext.gregs[REG_RIP] = (long long)(u64)landing;
+}
+
+static void catch_faults(void)
+{
+	static char stack[65536];
+	stack_t alt = { .ss_sp = stack, .ss_size = sizeof(stack) };
+	struct sigaction a = { .sa_sigaction = on_fault,
+			       .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+
+	sigaltstack(&alt, NULL);
+	sigaction(SIGSEGV, &a, NULL);
+	sigaction(SIGBUS, &a, NULL);
+	sigaction(SIGILL, &a, NULL);
+}
+
+/* ---- Output ------------------------------------------------------------------------------ */
+
+static bool showing;
+
+/* What the kernel notes of itself, between the steps of a replay. */
+void sim_event(const char *name, u64 a, u64 b);
+void sim_event(const char *name, u64 a, u64 b)
+{
+	if (showing)
+		printf("event %u %s %#llx %#llx\n", sim_cpu(), name, (unsigned long long)a,
+		       (unsigned long long)b);
+}
+
+/* Stops here in gdb: each step of a replay. */
+__noinline void replay_step(unsigned int number, const struct step *s);
+__noinline void replay_step(unsigned int number, const struct step *s)
+{
+	static const char *const kinds[] = { "run", "ipi", "tick", "drain", "choose" };
+	const struct vcpu *v = &M.cpu[s->cpu];
+
+	printf("step %u cpu %u %s %u op %u pc %#x addr %#x cost %u\n", number, s->cpu,
+	       kinds[s->kind], s->arg, v->op, v->pc, v->addr, s->cost);
+	fflush(stdout);
+}
+
+/* Runs the steps again from the beginning and prints them. */
+static void replay(void)
+{
+	bool fine = true;
+
+	frozen = true;
+	showing = true;
+	M.delays = (u8)args.limits.delays;
+	for (unsigned int i = 0; i < path.n && fine; i++) {
+		replay_step(i, &path.steps[i]);
+		fine = take(&path.steps[i]);
+	}
+	if (fine)
+		fine = over();
+	printf("finding %s\nmessage %s\n", fine ? "none" : finding_rule, fine ? "" : finding_text);
+}
+
+static void print_result(const struct result *r)
+{
+	printf("executions %llu\ncut %llu\nstates %llu\nsteps %llu\nrestarts %llu\nseconds %.3f\n",
+	       (unsigned long long)r->executions, (unsigned long long)r->cut,
+	       (unsigned long long)r->states, (unsigned long long)r->steps,
+	       (unsigned long long)r->restarts, r->seconds);
+	printf("exhausted %d\nbounded %d\n", r->exhausted, r->bounded);
+}
+
+/* ---- Running ----------------------------------------------------------------------------- */
+
+static int knock_out(const char *name)
+{
+	int r = rule_find(name);
+
+	if (r < 0) {
+		fprintf(stderr, "sim: no rule is called %s\n", name);
+		return 2;
+	}
+	return rule_switch((enum rule)r, false);
+}
+
+static int boot(void)
+{
+	arena_init();
+	frame_init();
+	catch_faults();
+	sim_boot(scenario->cpus, NULL);
+	if (args.knockout && knock_out(args.knockout) != 0)
+		return 2;
+	if (args.knockout && rule_find(args.knockout) == RULE_GATHER_FREE_MASKABLE)
+		table_free_mode = TABLE_FREE_GATHER;
+	inject_mask = scenario->inject;
+	M.ticks = (u8)scenario->ticks;
+	M.fails = (u8)scenario->fails;
+	quiet = false;
+	state_rebase();
+	return 0;
+}
+
+/* A path is its steps, and the words whose accesses are points: both depend on the program. */
+static int write_steps(const char *name)
+{
+	FILE *f = fopen(name, "w");
+	u64 addr = 0;
+
+	if (!f) {
+		perror(name);
+		return 2;
+	}
+	while ((addr = next_conflict(addr)))
+		fprintf(f, "word %#llx 0 0\n", (unsigned long long)addr);
+	for (unsigned int i = 0; i < path.n; i++)
+		fprintf(f, "%u %u %u %u\n", path.steps[i].cpu, path.steps[i].kind,
+			path.steps[i].arg, path.steps[i].cost);
+	return fclose(f) ? 2 : 0;
+}
+
+static int read_steps(const char *name)
+{
+	FILE *f = fopen(name, "r");
+	unsigned int cpu, kind, arg, cost;
+	unsigned long long addr;
+	char line[128];
+
+	if (!f) {
+		perror(name);
+		return 2;
+	}
+	frozen = true;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "word %llx", &addr) == 1)
+			set_conflict(addr);
+		else if (path.n < PATH_MAX_STEPS &&
+			 sscanf(line, "%u %u %u %u", &cpu, &kind, &arg, &cost) == 4)
+			path.steps[path.n++] =
+			    (struct step){ (u8)cpu, (u8)kind, (u8)arg, (u8)cost };
+	}
+	fclose(f);
+	return 0;
+}
+
+/* Runs by chance teach which words are shared, so that the search has to begin again less often. */
+static void warm_up(const struct limits *l)
+{
+	struct limits chance = { .delays = l->delays };
+
+	for (u64 i = 0; i < 20; i++) {
+		struct result unused = { 0 };
+
+		search_random(&chance, 10, args.seed + i, &unused);
+	}
+}
+
+/* Bound by bound, so that a finding has the fewest preemptions there can be. */
+static int run(void)
+{
+	struct result r = { 0 };
+	struct limits l = args.limits;
+
+	if (args.random) {
+		search_random(&l, args.random, args.seed, &r);
+	} else {
+		warm_up(&l);
+		for (l.bound = 0; l.bound <= args.limits.bound && !r.found; l.bound++) {
+			r.bounded = false;
+			search(&l, &r);
+		}
+		printf("bound %u\n", l.bound - 1);
+	}
+	print_result(&r);
+	if (r.found && args.save && write_steps(args.save) != 0)
+		return 2;
+	if (r.found)
+		replay();
+	return r.found ? 1 : r.exhausted ? 0 : 3;
+}
+
+static int list(void)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(scenarios); i++)
+		printf("scenario %s %u %s %s\n", scenarios[i]->name, scenarios[i]->cpus,
+		       scenarios[i]->needs ? scenarios[i]->needs : "all", scenarios[i]->what);
+	for (const struct model *m = models; m->name; m++)
+		printf("machine %s\n", m->name);
+	for (unsigned int i = 0; i < NR_RULES; i++)
+		printf("rule %s %s %s\n", rule_table[i].id, rule_table[i].name,
+		       rule_table[i].where);
+	return 0;
+}
+
+static bool parse(int argc, char **argv)
+{
+	for (int i = 1; i + 1 < argc; i += 2) {
+		const char *name = argv[i], *value = argv[i + 1];
+		u64 number = strtoull(value, NULL, 0);
+
+		if (strcmp(name, "--scenario") == 0)
+			args.scenario = value;
+		else if (strcmp(name, "--machine") == 0)
+			args.machine = value;
+		else if (strcmp(name, "--knockout") == 0)
+			args.knockout = value;
+		else if (strcmp(name, "--replay") == 0)
+			args.replay = value;
+		else if (strcmp(name, "--save") == 0)
+			args.save = value;
+		else if (strcmp(name, "--bound") == 0)
+			args.limits.bound = (unsigned int)number;
+		else if (strcmp(name, "--delays") == 0)
+			args.limits.delays = (unsigned int)number;
+		else if (strcmp(name, "--states") == 0)
+			args.limits.states = number;
+		else if (strcmp(name, "--seconds") == 0)
+			args.limits.seconds = number;
+		else if (strcmp(name, "--random") == 0)
+			args.random = number;
+		else if (strcmp(name, "--seed") == 0)
+			args.seed = number;
+		else
+			return false;
+	}
+	return argc % 2 == 1;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "--list") == 0)
+		return list();
+	if (!parse(argc, argv) || !args.scenario || !(model = model_find(args.machine))) {
+		fprintf(stderr,
+			"usage: sim --list | --scenario NAME [--machine ARCH/TRANSPORT] "
+			"[--knockout RULE] [--bound N] [--delays N] [--random RUNS] [--seed N] "
+			"[--seconds N] [--states N] [--save FILE] [--replay FILE]\n");
+		return 2;
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(scenarios); i++)
+		if (strcmp(scenarios[i]->name, args.scenario) == 0)
+			scenario = scenarios[i];
+	if (!scenario) {
+		fprintf(stderr, "sim: no scenario is called %s\n", args.scenario);
+		return 2;
+	}
+	if (boot() != 0)
+		return 2;
+	if (!args.replay)
+		return run();
+	if (read_steps(args.replay) != 0)
+		return 2;
+	replay();
+	return found;
+}

@@ -1,0 +1,393 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""make explore: searches the scenarios of tests/sim on the models of the machines.
+
+Without arguments: every scenario on every machine with all rules on, then every rule knocked out.
+With KNOCKOUT=: that rule, and its counterexample in columns of CPUs. See usage() for the rest.
+"""
+import concurrent.futures
+import os
+import re
+import subprocess
+import sys
+
+SIM = "build/sim/sim"
+GOLDEN = "tests/sim/golden"
+COLUMN = 36
+OPS = ["", "reads", "writes", "changes", "fence", "MMU", "irqs on"]
+KINDS = {"ipi": "takes the IPI", "tick": "tick", "drain": "a store leaves the buffer"}
+# What the kernel says of itself (include/trace.h), as far as it makes a counterexample clearer.
+EVENTS = {"CLEAR": "clears the entry of page {}", "UNHOOK": "unhooks table {}",
+          "HOOK": "hooks {}", "FREE": "frees frame {}", "ALLOC": "gets frame {}",
+          "ROOT_LOAD": "loads root {}", "LAZY": "is lazy", "FALLBACK": "no memory for a batch",
+          "ROLLOVER": "new generation of tags", "WALK_BEGIN": "walks {}", "WALK_END": "has walked",
+          "GP_END": "the grace period ends"}
+
+
+def usage():
+    return """make explore [SCENARIO=name] [MACHINE=arch/transport] [KNOCKOUT=rule] [BOUND=2]
+             [DELAYS=n] [SECONDS=60] [RANDOM=runs SEED=n] [REPLAY=file] [QUICK=1] [GOLDEN=update]"""
+
+
+def option(name, default=None):
+    return os.environ.get(name) or default
+
+
+def listing():
+    """Scenarios, machines and rules, as the program has them."""
+    scenarios, machines, rules = {}, [], {}
+    for line in subprocess.run([SIM, "--list"], capture_output=True, text=True,
+                               check=True).stdout.splitlines():
+        word, rest = line.split(" ", 1)
+        if word == "scenario":
+            name, _, needs, what = rest.split(" ", 3)
+            scenarios[name] = {"needs": needs, "what": what, "rules": rules_named(name)}
+        elif word == "machine":
+            machines.append(rest)
+        elif word == "rule":
+            ident, name, where = rest.split(" ", 2)
+            rules[ident] = {"name": name, "where": where}
+    return scenarios, machines, rules
+
+
+def rules_named(scenario):
+    """The ids behind "Rules:" in a scenario's header."""
+    with open(f"tests/sim/{scenario}.c", encoding="utf-8") as source:
+        found = re.search(r"Rules: ([^.]*)\.", source.read())
+    return re.findall(r"[A-Z]\d+", found[1]) if found else []
+
+
+def has_tags(machine):
+    return not machine.startswith("riscv64")
+
+
+def fits(scenario, machine):
+    return scenario["needs"] != "tags" or has_tags(machine)
+
+
+def run_sim(scenario, machine, rule=None, bound="2", seconds="60", delays="0", states="33554432",
+            extra=()):
+    """One search. A dictionary of what it printed; trace is its steps."""
+    command = [SIM, "--scenario", scenario, "--machine", machine, "--bound", bound,
+               "--seconds", seconds, "--delays", delays, "--states", states, *extra]
+    if rule:
+        command += ["--knockout", rule]
+    done = subprocess.run(command, capture_output=True, text=True)
+    result = {"status": done.returncode, "trace": [], "events": [], "command": command,
+              "error": done.stderr.strip(), "scenario": scenario, "machine": machine}
+    for line in done.stdout.splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "step":
+            result["trace"].append(rest.split())
+            result["events"].append([])
+        elif word == "event" and result["events"]:
+            result["events"][-1].append(rest.split())
+        else:
+            result[word] = rest
+    return result
+
+
+# ---- The counterexample ----------------------------------------------------------------------
+
+def resolve(addresses):
+    """For each address the inline chain of (function, file, line), innermost first."""
+    text = subprocess.run(["addr2line", "-a", "-f", "-i", "-e", SIM, *addresses],
+                          capture_output=True, text=True, check=True).stdout.splitlines()
+    chains, chain = [], None
+    for i, line in enumerate(text):
+        if re.match(r"0x[0-9a-f]+$", line):
+            chain = []
+            chains.append(chain)
+        elif chain is not None and (text[i - 1].startswith("0x") or ":" in text[i - 1]):
+            place = re.sub(r" \(discriminator.*", "", text[i + 1]) if i + 1 < len(text) else "?:0"
+            name, _, number = place.rpartition(":")
+            chain.append((line, os.path.relpath(name) if name.startswith("/") else name,
+                          int(number) if number.isdigit() else 0))
+    return chains
+
+
+def own_function(chain):
+    """The place to show: the innermost that is not of a header or of the model."""
+    for place in chain:
+        if not place[1].startswith(("include/", "arch/sim/")):
+            return place
+    return chain[-1] if chain else ("?", "", 0)
+
+
+def rule_at(place, rules):
+    """The ids that the source names at a place: in the lines around, or by the table."""
+    function, name, number = place
+    ids = [i for i, r in rules.items() if r["where"].startswith(function + "() ")]
+    if os.path.exists(name) and number:
+        with open(name, encoding="utf-8") as source:
+            near = "".join(source.readlines()[max(0, number - 7):number])
+        for group in re.findall(r"\[([A-Z]\d+(?:, [A-Z]\d+)*)\]", near):
+            ids += group.split(", ")
+    return sorted(set(ids))
+
+
+def row_of(step, place, rules, rows):
+    """Adds a step to the rows."""
+    cpu, kind, op = int(step[2]), step[3], OPS[int(step[6])]
+    if kind in KINDS:
+        rows.append([cpu, None, KINDS[kind], []])
+        return
+    if kind == "choose":
+        if step[4] != "0":
+            rows.append([cpu, None, f"{place[0]}(): choice {step[4]}", []])
+        return
+    ids = rule_at(place, rules)
+    if rows and rows[-1][0] == cpu and rows[-1][1] == place[0]:
+        rows[-1][2] += "" if not op or op in rows[-1][2] else ", " + op
+        rows[-1][3] = sorted(set(rows[-1][3] + ids))
+    else:
+        rows.append([cpu, place[0], f"{place[0]}() {op}".strip(), ids])
+
+
+def rows_of(result, rules):
+    """(cpu, text) for each step, neighbours of one CPU and function joined."""
+    chains = resolve([s[8] for s in result["trace"]]) if result["trace"] else []
+    rows = []
+    for step, chain, events in zip(result["trace"], chains, result["events"]):
+        row_of(step, own_function(chain), rules, rows)
+        for cpu, name, a, _ in events:
+            if name in EVENTS:
+                rows.append([int(cpu), None, "* " + EVENTS[name].format(a), []])
+    return [(r[0], r[2] + (f" [{', '.join(r[3])}]" if r[3] else "")) for r in rows]
+
+
+def shorten(rows, limit=44):
+    """Long stretches of one CPU without a switch keep their ends: a screen is enough."""
+    out, i = [], 0
+    while i < len(rows):
+        j = i
+        while j < len(rows) and rows[j][0] == rows[i][0]:
+            j += 1
+        run = rows[i:j]
+        keep = 12 if len(rows) > limit else len(run)
+        if len(run) > keep:
+            run = run[:keep // 2] + [(run[0][0], f"... {len(run) - keep} steps")] + run[-keep // 2:]
+        out += run
+        i = j
+    return out
+
+
+def columns(result, rules):
+    rows = shorten(rows_of(result, rules))
+    cpus = max((c for c, _ in rows), default=0) + 1
+    lines = ["".join(f"CPU {c}".ljust(COLUMN) for c in range(cpus)).rstrip()]
+    for cpu, text in rows:
+        lines.append(" " * (COLUMN * cpu) + text)
+    lines.append(f"** {result['finding']}: {result['message']}")
+    return lines
+
+
+def svg(result, rules, path):
+    """The same as a drawing."""
+    rows, height, width = shorten(rows_of(result, rules)), 18, 330
+    cpus = max((c for c, _ in rows), default=0) + 1
+    def escape(text):
+        return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width * cpus + 20}" '
+           f'height="{height * (len(rows) + 4)}" font-family="monospace" font-size="11">']
+    for cpu in range(cpus):
+        out.append(f'<text x="{20 + width * cpu}" y="16" font-weight="bold">CPU {cpu}</text>')
+        out.append(f'<line x1="{14 + width * cpu}" y1="22" x2="{14 + width * cpu}" '
+                   f'y2="{height * (len(rows) + 2)}" stroke="#888"/>')
+    for n, (cpu, text) in enumerate(rows):
+        y = height * (n + 2)
+        out.append(f'<rect x="{10 + width * cpu}" y="{y - 10}" width="8" height="12" '
+                   'fill="#36c"/>')
+        out.append(f'<text x="{24 + width * cpu}" y="{y}">{escape(text)}</text>')
+    out.append(f'<text x="20" y="{height * (len(rows) + 3)}" fill="#c00">'
+               f'{escape(result["finding"])}: {escape(result["message"])}</text></svg>')
+    with open(path, "w", encoding="utf-8") as drawing:
+        drawing.write("\n".join(out) + "\n")
+
+
+# ---- Verdicts --------------------------------------------------------------------------------
+
+def verdict(result):
+    if result["status"] == 1:
+        return f"found by {result['finding']}, bound {result.get('bound', '-')}"
+    if result["status"] == 0:
+        return f"nothing, exhausted at bound {result['bound']}" + \
+            ("" if result.get("bounded") == "1" else " (no schedule is beyond it)")
+    if result["status"] == 3:
+        return "nothing, not exhausted"
+    return "ERROR " + result["error"][:60]
+
+
+def figures(result):
+    seconds = float(result.get("seconds", 0))
+    count = int(result.get("executions", 0))
+    return (f"{count} executions, {result.get('cut')} cut, {result.get('states')} states, "
+            f"{seconds:.2f} s, {count / seconds if seconds else 0:.0f}/s")
+
+
+def knock_out(rule, scenarios, machine, limits):
+    """The first scenario of the rule that finds it on the machine; else the weakest verdict."""
+    worst = None
+    for name in scenarios:
+        result = run_sim(name, machine, rule, **limits)
+        if result["status"] not in (0, 3) or worst is None or result["status"] > worst["status"]:
+            worst = result
+        if result["status"] == 1:
+            return result
+    return worst
+
+
+def golden_path(rule):
+    return os.path.join(GOLDEN, rule + ".txt")
+
+
+def golden_verdicts(rule):
+    """machine -> (scenario, verdict), of the golden file; empty without one."""
+    if not os.path.exists(golden_path(rule)):
+        return {}
+    with open(golden_path(rule), encoding="utf-8") as golden:
+        return {m[1]: (m[2], m[3]) for m in
+                re.finditer(r"^(\S+/\S+): (?:(\S+): )?(.*)$", golden.read(), re.M)}
+
+
+def write_golden(rule, rules, results):
+    lines = [f"{rule} {rules[rule]['name']} knocked out", ""]
+    shown = None
+    for result in results:
+        lines.append(f"{result['machine']}: {result['scenario']}: {verdict(result)}")
+        if result["status"] == 1 and (shown is None or len(result["trace"]) < len(shown["trace"])):
+            shown = result
+    if shown:
+        lines += ["", f"{shown['scenario']} on {shown['machine']}", "", *columns(shown, rules)]
+    with open(golden_path(rule), "w", encoding="utf-8") as golden:
+        golden.write("\n".join(lines) + "\n")
+
+
+# ---- What is run -----------------------------------------------------------------------------
+
+def explore_clean(scenarios, machines, limits, pool):
+    """All rules on: nothing may be found. The number of failures."""
+    jobs = [(n, m, pool.submit(run_sim, n, m, None, **limits)) for n in scenarios
+            for m in machines if fits(scenarios[n], m)]
+    bad = 0
+    for name, machine, job in jobs:
+        result = job.result()
+        bad += result["status"] not in (0, 3)
+        print(f"{name:14} {machine:16} {verdict(result)}; {figures(result)}", flush=True)
+        if result["status"] == 1:
+            print(f"  {result['finding']}: {result['message']}")
+    return bad
+
+
+def explore_rule(rule, scenarios, machines, limits):
+    """One row: the rule knocked out on each machine."""
+    names = [n for n in scenarios if rule in scenarios[n]["rules"]] or list(scenarios)
+    golden = golden_verdicts(rule)
+    results = []
+    for machine in machines:
+        known = golden.get(machine, (None, ""))
+        order = sorted((n for n in names if fits(scenarios[n], machine)),
+                       key=lambda n: (n != known[0], n.startswith(("table_", "rcu_two")), n))
+        if known[1].startswith("nothing") and limits.get("quick"):
+            continue
+        if order:
+            results.append(knock_out(rule, order, machine,
+                                     {k: v for k, v in limits.items() if k != "quick"}))
+    return results
+
+
+def compare(rule, results):
+    """What the golden file says and is not so any more."""
+    lost = []
+    golden = golden_verdicts(rule)
+    for result in results:
+        known = golden.get(result["machine"])
+        if known and known[1].startswith("found") and result["status"] != 1:
+            lost.append(f"{rule} on {result['machine']}: was {known[1]} in {known[0]}, is "
+                        f"{verdict(result)}")
+    return lost
+
+
+def explore_rules(rules, scenarios, machines, limits, pool):
+    known = {r for s in scenarios.values() for r in s["rules"]}
+    jobs = {r: pool.submit(explore_rule, r, scenarios, machines, limits)
+            for r in rules if r in known}
+    lost = []
+    for rule, job in jobs.items():
+        results = job.result()
+        for result in results:
+            print(f"{rule:4} {result['machine']:16} {result['scenario']:14} {verdict(result)}",
+                  flush=True)
+        if option("GOLDEN") == "update":
+            write_golden(rule, rules, results)
+        lost += compare(rule, results)
+    for rule in rules:
+        if rule not in known:
+            print(f"{rule:4} no scenario is for it")
+    return lost
+
+
+def show(result, rules):
+    print(f"{result['scenario']} on {result['machine']}: {verdict(result)}; {figures(result)}")
+    if result["status"] != 1:
+        return
+    print("\n".join(columns(result, rules)))
+    name = f"build/sim/{result['scenario']}-{result['machine'].replace('/', '-')}"
+    svg(result, rules, name + ".svg")
+    saved = f", REPLAY={name}.path" if os.path.exists(name + ".path") else ""
+    print(f"drawn in {name}.svg{saved}")
+
+
+def one(scenarios, machines, rules, limits):
+    """SCENARIO= or KNOCKOUT= given: search and show."""
+    rule = option("KNOCKOUT")
+    ident = next((i for i, r in rules.items() if rule and rule.upper() in (i, r["name"])), rule)
+    names = [option("SCENARIO")] if option("SCENARIO") else \
+        [n for n in scenarios if ident in scenarios[n]["rules"]]
+    found = False
+    for machine in machines:
+        for name in names:
+            path = f"build/sim/{name}-{machine.replace('/', '-')}.path"
+            extra = ["--save", path]
+            if option("RANDOM"):
+                extra += ["--random", option("RANDOM"), "--seed", option("SEED", "1")]
+            if option("REPLAY"):
+                extra = ["--replay", option("REPLAY")]
+            result = run_sim(name, machine, rule, **limits, extra=extra)
+            if result["status"] == 2:
+                sys.exit(result["error"])
+            show(result, rules)
+            found = found or result["status"] == 1
+            if found and rule and not option("SCENARIO"):
+                break
+    return 0 if found == bool(rule) else 1
+
+
+def main():
+    if len(sys.argv) > 1:
+        print(usage())
+        return 0
+    scenarios, machines, rules = listing()
+    quick = bool(option("QUICK"))
+    limits = {"bound": option("BOUND", "1" if quick else "2"),
+              "seconds": option("SECONDS", "30" if quick else "60"),
+              "states": "200000" if quick else "33554432",
+              "delays": option("DELAYS", "0")}
+    if option("MACHINE"):
+        machines = [m for m in machines if m.startswith(option("MACHINE"))]
+    if option("SCENARIO") or option("KNOCKOUT"):
+        return one(scenarios, machines, rules, limits)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        bad = explore_clean(scenarios, machines, limits, pool)
+        limits |= {"bound": option("BOUND", "2"), "states": "33554432"}
+        if quick:
+            limits["quick"] = True
+        lost = explore_rules(rules, scenarios, machines, limits, pool)
+    for line in lost:
+        print("LOST", line)
+    print(f"explore: {bad} findings with all rules on, {len(lost)} counterexamples lost")
+    return 1 if bad or lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
