@@ -445,19 +445,39 @@ TEST(rule, F2_fallback_waits_for_every_walker)
 		test_mm_leave(mm);
 }
 
-/* The descriptor, and the lock in it, can be touched after the table has been freed. */
+/* A reader that found the table may take its lock after it was unhooked; then it is freed. */
+static void check_lock_lives(struct job *j, struct page *table)
+{
+	rcu_read_lock();
+	thread_wake(j->thread);
+	bool unhooked = SPIN_UNTIL(READ_ONCE(table->pt_state) != PT_LIVE);
+
+	lock_expect_begin();
+	spin_lock(&table->ptl);
+	spin_unlock(&table->ptl);
+	enum lock_mistake mistake = lock_expect_end();
+
+	rcu_read_unlock();
+	EXPECT(unhooked);
+	EXPECT_EQ(mistake, LOCK_FINE);
+}
+
 TEST(rule, F3_descriptor_outlives_the_table)
 {
+	if (!test_needs_cpus(2))
+		return;
 	struct mm *mm = test_mm_enter();
 	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
+	struct job j;
 
-	if (va) {
+	if (va && job_make(&j, test_cpu(1), mm, va, false)) {
 		struct page *table = &ptep_ptdesc(test_ptep(mm->root, va, 0))->page;
 
 		EXPECT_EQ(table->type, PAGE_TABLE);
 		EXPECT(table->pt_mm == mm);
 		EXPECT_EQ(table->pt_level, 0);
-		EXPECT_EQ(mm_munmap(mm, va, PAGE_SIZE), 0);
+		check_lock_lives(&j, table);
+		job_end(&j);
 		EXPECT(test_tables_settle(mm, 1));
 		rcu_barrier();
 		EXPECT(READ_ONCE(table->type) != PAGE_TABLE || READ_ONCE(table->pt_mm) != mm);
