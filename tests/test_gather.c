@@ -445,12 +445,12 @@ TEST(rule, F2_fallback_waits_for_every_walker)
 		test_mm_leave(mm);
 }
 
-/* A reader that found the table may take its lock after it was unhooked; then it is freed. */
+/* A reader that found the table may take its lock for as long as the grace period waits for it. */
 static void check_lock_lives(struct job *j, struct page *table)
 {
 	rcu_read_lock();
 	thread_wake(j->thread);
-	bool unhooked = SPIN_UNTIL(READ_ONCE(table->pt_state) != PT_LIVE);
+	bool unhooked = SPIN_UNTIL(READ_ONCE(table->pt_state) > PT_UNHOOKED);
 
 	lock_expect_begin();
 	spin_lock(&table->ptl);
