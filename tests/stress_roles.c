@@ -55,17 +55,18 @@ static u64 cookie(vaddr_t va)
 }
 
 /*
- * A page holds zero until its toucher has written the cookie: in one store, or, where the first try
- * was refused for want of memory, byte by byte from the lowest on.
+ * A page holds zero until its toucher has written the cookie. A copy whose first try was refused
+ * (no memory, no page) goes on byte by byte, on the writer's side and on the reader's: so each byte
+ * is the cookie's, or zero.
  */
 static bool cookie_ok(u64 got, vaddr_t va)
 {
-	u64 written = cookie(va);
+	u64 differs = got ^ cookie(va);
 
-	for (u64 mask = ~0ULL; mask; mask >>= 8)
-		if (got == (written & mask))
-			return true;
-	return got == 0;
+	for (unsigned int shift = 0; shift < 64; shift += 8)
+		if ((differs >> shift & 0xff) && (got >> shift & 0xff))
+			return false;
+	return true;
 }
 
 static vaddr_t random_page(struct worker *w)
