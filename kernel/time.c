@@ -103,7 +103,12 @@ static void program(struct timer_base *base)
 
 void timer_init(struct timer *t, void (*fn)(struct timer *))
 {
-	*t = (struct timer){ .fn = fn };
+	/*
+	 * Here, where it is going to be started as a rule: if all began as CPU 0's, every sleep
+	 * would take that CPU's lock first, and a host with fewer cores would hand it on at its own
+	 * pace.
+	 */
+	*t = (struct timer){ .fn = fn, .cpu = smp_processor_id() };
 	list_init(&t->node);
 }
 
