@@ -2,8 +2,7 @@
 /*
  * The race: threads on all CPUs walk, read and unmap the same windows of one address space.
  *
- * Terms. A window is a stretch of addresses that one unmapper maps, touches and unmaps again and
- * again. Each page of it begins with a cookie that says which mm and address it belongs to.
+ * Terms. Windows and cookies: see tests/stress_roles.c, which holds the threads.
  * Why. Every rule of the kernel is about this moment: an unmapping meets a walker. A walker that
  * gets a page checks the cookie while it holds the reference; a reader checks it through its TLB.
  * Freed pages and tables are poisoned (debug builds), so whoever comes too late sees it. A run
