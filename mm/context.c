@@ -307,7 +307,8 @@ bool mm_cpu_lazy(const struct mm *mm, unsigned int cpu)
 
 	/*
 	 * Acquire: lazy is looked at before loaded. Pairs with go_lazy(); a CPU in a switch is not
-	 * lazy.
+	 * lazy. Who does not find the mark finds what was dropped before it went. Pairs with
+	 * context_leave_all().
 	 */
 	return smp_load_acquire(&c->lazy) && READ_ONCE(c->loaded) == mm;
 }
@@ -445,14 +446,19 @@ void context_leave_all(void)
 	BUG_ON(current->mm || current->active_mm != lazy);
 	arch_root_load_none();
 	ledger_left(lazy);
-	WRITE_ONCE(c->lazy, false);
-	WRITE_ONCE(c->loaded, NULL);
-	current->active_mm = NULL;
+	inject_delay(LAZY_WINDOW);
 	if (rule(OFFLINE_LEAVES_MASKS)) {
 		arch_tlb_flush_local_all();
 		tags_leave(c, me);
 		mm_for_each(leave_for_good, &me);
 	}
+	/*
+	 * Release: what flushers left to a lazy CPU is dropped before they stop to see it lazy.
+	 * Pairs with mm_cpu_lazy().
+	 */
+	smp_store_release(&c->lazy, false);
+	WRITE_ONCE(c->loaded, NULL);
+	current->active_mm = NULL;
 	if (lazy)
 		mmdrop(lazy);
 }

@@ -30,6 +30,8 @@ struct worker {
 };
 /* False with the test failed. mm may be NULL; else the worker writes and reads a word at va. */
 bool worker_start(struct worker *w, cpumask_t allowed, struct mm *mm, vaddr_t va);
+/* The same; it unmaps a page at va and maps another, over and over. */
+bool start_unmapping(struct worker *w, cpumask_t allowed, struct mm *mm, vaddr_t va);
 void worker_end(struct worker *w);
 /* True once each of n has gone on from here; where they have been. */
 bool all_work(struct worker *w, unsigned int n);

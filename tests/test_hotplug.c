@@ -115,6 +115,28 @@ bool worker_start(struct worker *w, cpumask_t allowed, struct mm *mm, vaddr_t va
 	return w->thread != NULL;
 }
 
+static void unmap_often(void *arg)
+{
+	struct worker *w = arg;
+
+	kthread_use_mm(w->mm);
+	while (!READ_ONCE(w->stop)) {
+		w->wrong += test_poke(w->va, w->rounds) != 0 ||
+			    mm_munmap(w->mm, w->va, PAGE_SIZE) != 0 ||
+			    mm_mmap(w->mm, w->va, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_FIXED) < 0;
+		WRITE_ONCE(w->rounds, w->rounds + 1);
+		cond_resched();
+	}
+	kthread_unuse_mm();
+}
+
+bool start_unmapping(struct worker *w, cpumask_t allowed, struct mm *mm, vaddr_t va)
+{
+	*w = (struct worker){ .mm = mm, .va = va };
+	w->thread = test_thread(allowed, unmap_often, w);
+	return w->thread != NULL;
+}
+
 void worker_end(struct worker *w)
 {
 	WRITE_ONCE(w->stop, true);

@@ -9,6 +9,7 @@
  */
 #include "hotplug.h"
 
+#include <inject.h>
 #include <irqflags.h>
 #include <rcu.h>
 #include <slab.h>
@@ -118,6 +119,55 @@ TEST(hotplug, mm_dies_while_it_is_down)
 	if (down)
 		take_up(cpu);
 }
+
+#ifdef GRACE_DEBUG
+/*
+ * A flusher passes over the lazy CPU and then waits for one that is slow to answer; meanwhile the
+ * lazy CPU goes down, and is slow too. Whatever moment the flusher's wait ends at, the CPU must be
+ * lazy still, or have dropped what was left to it: else the ledger reports.
+ */
+static void go_down_slowly(unsigned int cpu, struct mm *mm, vaddr_t va)
+{
+	static struct worker slow, flushed;
+	struct inject_settings kept, s = { .seed = 1 };
+
+	s.rate[INJECT_ACK] = s.rate[INJECT_LAZY_WINDOW] = 1;
+	s.us[INJECT_ACK] = s.us[INJECT_LAZY_WINDOW] = 5000;
+	inject_get(&kept);
+	if (worker_start(&slow, cpumask_of(test_cpu(2)), mm, va + PAGE_SIZE) &&
+	    start_unmapping(&flushed, cpumask_of(test_cpu(3)), mm, va) && all_work(&flushed, 1)) {
+		inject_set(&s);
+		for_bounded_rounds(i, 20) {
+			u64 value;
+
+			test_run_on(cpu, look_at, &(struct look){ mm, va + PAGE_SIZE, 0, 0 });
+			EXPECT_EQ(test_peek(va + PAGE_SIZE, &value), 0);
+			if (!take_down(cpu) || !take_up(cpu))
+				break;
+		}
+		inject_set(&kept);
+	}
+	worker_end(&flushed);
+	worker_end(&slow);
+}
+
+TEST(hotplug, lazy_cpu_goes_down_beside_a_flush)
+{
+	unsigned int cpu;
+	struct mm *mm;
+
+	if (!needs_victim(4, &cpu) || !(mm = test_mm_enter()))
+		return;
+	if (test_set_tlb_mode(false)) {
+		vaddr_t va = test_map(mm, 2, 0);
+
+		if (va)
+			go_down_slowly(cpu, mm, va);
+		test_restore_tlb_mode();
+	}
+	test_mm_leave(mm);
+}
+#endif
 
 #define OBJECTS 8
 
