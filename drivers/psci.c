@@ -6,6 +6,7 @@
  * See also: include/psci.h, arch/arm64/smp.c.
  */
 #include <asm/port.h>
+#include <asm/smccc.h>
 #include <errno.h>
 #include <psci.h>
 #include <string.h>
@@ -20,26 +21,9 @@
 enum conduit { CONDUIT_NONE, CONDUIT_HVC, CONDUIT_SMC };
 static enum conduit conduit;
 
-/* x4 to x17 may be clobbered by firmware of SMCCC 1.0. */
-#define SMCCC_CALL(insn)                                                                           \
-	__asm__ __volatile__(insn " #0"                                                            \
-			     : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)                              \
-			     :                                                                     \
-			     : "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",     \
-			       "x14", "x15", "x16", "x17", "memory")
-
 static s64 psci_call(u64 function, u64 a, u64 b, u64 c)
 {
-	register u64 x0 __asm__("x0") = function;
-	register u64 x1 __asm__("x1") = a;
-	register u64 x2 __asm__("x2") = b;
-	register u64 x3 __asm__("x3") = c;
-
-	if (conduit == CONDUIT_SMC)
-		SMCCC_CALL("smc");
-	else
-		SMCCC_CALL("hvc");
-	return (s64)x0;
+	return smccc_call(conduit == CONDUIT_SMC, function, a, b, c);
 }
 
 static enum conduit find_conduit(const struct fdt *f)
