@@ -58,8 +58,9 @@ int smp_start(unsigned int cpu, struct thread *idle);
 bool smp_close(void);
 void smp_open(void);
 
-/* IPIs that cpu sent and took since boot. */
+/* IPIs that cpu sent and took since boot, and sent again since they were late. */
 u64 smp_ipis_sent(unsigned int cpu);
 u64 smp_ipis_taken(unsigned int cpu);
+u64 smp_ipis_resent(unsigned int cpu);
 
 #endif

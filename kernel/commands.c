@@ -212,17 +212,18 @@ static int cmd_cpus(int argc, char **argv)
 {
 	unsigned int cpu;
 
-	print_line("  cpu  hardware id  ticks     switches  IPIs sent / taken   running");
+	print_line("  cpu  hardware id  ticks     switches  IPIs sent / again / taken     running");
 	for_each_possible_cpu(cpu) {
 		if (!cpumask_has(READ_ONCE(cpu_online_mask), cpu)) {
 			print_line("  %3u  %#11llx  not running", cpu,
 				   (unsigned long long)boot.hwid[cpu]);
 			continue;
 		}
-		print_line("  %3u  %#11llx  %-8llu  %-8llu  %8llu / %-8llu %.20s", cpu,
+		print_line("  %3u  %#11llx  %-8llu  %-8llu  %8llu / %5llu / %-8llu  %.20s", cpu,
 			   (unsigned long long)boot.hwid[cpu], (unsigned long long)tick_count(cpu),
 			   (unsigned long long)sched_switches(cpu),
 			   (unsigned long long)smp_ipis_sent(cpu),
+			   (unsigned long long)smp_ipis_resent(cpu),
 			   (unsigned long long)smp_ipis_taken(cpu), sched_cpu_current(cpu)->name);
 	}
 	return 0;

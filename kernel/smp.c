@@ -9,6 +9,11 @@
  * it works when there is none. A record is in use (seq != done) until the target has taken it, or
  * with wait until fn is done; other threads of the CPU wait for it. All waiting can be preempted if
  * the caller can, or a CPU that does not answer would take the caller's CPU with it.
+ * An interrupt may be lost: an emulated or a broken controller forgets one now and then, and a bit
+ * that stays set would keep every later sender from interrupting. So who waits for an answer
+ * interrupts again every LATE_NS until the target has taken the bits: a lost interrupt costs time,
+ * never a hang, and is counted and said. Reasons that nobody waits for are found by the tick, which
+ * looks at all that they stand for.
  * Rules: T4 (asserted in smp_call_mask()). Locks: none; the lists are pushed to by
  * compare-exchange. A CPU that goes down closes its list in the same way: a call is either in the
  * list before that, and is run, or is refused.
@@ -65,17 +70,27 @@ struct smp_cpu {
 	struct call *calls; /* newest first, or CLOSED */
 
 	/* This CPU; others read. */
-	u64 sent, taken;
+	u64 sent, taken, resent;
 
 	struct call out[MAX_CPUS]; /* to each target */
 };
 static DEFINE_PER_CPU(struct smp_cpu, smp_cpu);
+
+/* A CPU that has not taken its interrupt for so long is interrupted again; said so often. */
+#define LATE_NS (20 * NSEC_PER_MSEC)
+#define LATE_REPORTS 4
 
 /* The list of a CPU that is down. */
 static struct call closed;
 #define CLOSED (&closed)
 
 /* ---- Sending --------------------------------------------------------------------------------- */
+
+/* A lost interrupt, on request. Never one of those that are sent when all else has failed. */
+static bool lose(u64 reason)
+{
+	return !(reason & (IPI_BACKTRACE | IPI_STOP)) && inject(LOST_IPI);
+}
 
 void smp_send(cpumask_t mask, u64 reason)
 {
@@ -96,9 +111,48 @@ void smp_send(cpumask_t mask, u64 reason)
 		u64 *sent = &this_cpu(smp_cpu).sent;
 
 		WRITE_ONCE(*sent, *sent + cpumask_weight(interrupt));
-		arch_send_ipi(interrupt);
+		if (!lose(reason))
+			arch_send_ipi(interrupt);
 	}
 	local_irq_restore(on);
+}
+
+/* Interrupts cpu again if it has not taken what it was sent. Any context. */
+static void send_again(unsigned int cpu)
+{
+	static unsigned int said;
+	bool on = local_irq_save();
+	bool again = READ_ONCE(per_cpu(smp_cpu, cpu).reasons) &&
+		     cpumask_has(READ_ONCE(cpu_online_mask), cpu);
+
+	if (again) {
+		u64 *resent = &this_cpu(smp_cpu).resent;
+
+		WRITE_ONCE(*resent, *resent + 1);
+		arch_send_ipi(cpumask_of(cpu));
+	}
+	local_irq_restore(on);
+	if (again && fetch_add_relaxed(&said, 1) < LATE_REPORTS)
+		printk("smp: CPU %u has not taken an interrupt for %llu ms: it is sent again", cpu,
+		       LATE_NS / NSEC_PER_MSEC);
+}
+
+/* What a CPU that waits for another remembers of it. */
+struct watch {
+	u64 taken, since; /* interrupts that it had taken, and when that was: arch_cycles() */
+};
+
+/* One turn of a loop that waits for cpu. w: all zero at first. */
+static void wait_turn(unsigned int cpu, struct watch *w)
+{
+	u64 taken = smp_ipis_taken(cpu), now = arch_cycles();
+
+	cpu_relax();
+	if (w->since && w->taken == taken && now - w->since < ns_to_cycles(LATE_NS))
+		return;
+	if (w->since && w->taken == taken)
+		send_again(cpu);
+	*w = (struct watch){ taken, now };
 }
 
 /* ---- Calls ----------------------------------------------------------------------------------- */
@@ -216,11 +270,13 @@ static cpumask_t send_calls(cpumask_t mask, const struct request *r, struct tick
 	return mask & ~(sent | self);
 }
 
-static void ticket_wait(const struct ticket *t)
+static void ticket_wait(unsigned int cpu, const struct ticket *t)
 {
+	struct watch w = { 0 };
+
 	/* Acquire: orders what fn did before the caller's return. Pairs with run_call(). */
 	while (t->call && (s32)(smp_load_acquire(&t->call->done) - t->seq) < 0)
-		cpu_relax();
+		wait_turn(cpu, &w);
 }
 
 void smp_call_mask(cpumask_t mask, smp_call_fn fn, void *arg, bool wait)
@@ -228,6 +284,7 @@ void smp_call_mask(cpumask_t mask, smp_call_fn fn, void *arg, bool wait)
 	const struct request r = { fn, arg, wait };
 	struct ticket tickets[MAX_CPUS];
 	cpumask_t targets = mask & READ_ONCE(cpu_online_mask), left = targets;
+	struct watch w = { 0 };
 	unsigned int cpu;
 
 	if (wait && (targets & ~cpumask_of(smp_processor_id())) && !lock_may_wait(__func__))
@@ -244,12 +301,12 @@ void smp_call_mask(cpumask_t mask, smp_call_fn fn, void *arg, bool wait)
 		 */
 		if (irqs_disabled())
 			run_calls();
-		cpu_relax();
+		wait_turn((unsigned int)__builtin_ctzll(left), &w);
 	}
 	if (!wait)
 		return;
 	for_each_cpu(cpu, targets)
-		ticket_wait(&tickets[cpu]);
+		ticket_wait(cpu, &tickets[cpu]);
 }
 
 void smp_call(unsigned int cpu, smp_call_fn fn, void *arg, bool wait)
@@ -321,6 +378,11 @@ u64 smp_ipis_sent(unsigned int cpu)
 u64 smp_ipis_taken(unsigned int cpu)
 {
 	return READ_ONCE(per_cpu(smp_cpu, cpu).taken);
+}
+
+u64 smp_ipis_resent(unsigned int cpu)
+{
+	return READ_ONCE(per_cpu(smp_cpu, cpu).resent);
 }
 
 /* ---- Starting -------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
  */
 #include "testlib.h"
 
+#include <inject.h>
 #include <irqflags.h>
 #include <percpu.h>
 #include <smp.h>
@@ -204,3 +205,41 @@ TEST(smp, resched_ipi_reaches_a_busy_cpu)
 	EXPECT(WAIT_UNTIL(smp_ipis_taken(h.cpu) > taken));
 	hold_end(&h);
 }
+
+#ifdef GRACE_DEBUG
+
+static void call_other(void *arg)
+{
+	smp_call(test_cpu(1), note_call, NULL, true);
+	WRITE_ONCE(*(bool *)arg, true);
+}
+
+/* Every interrupt to another CPU is lost unless it is sent again: it takes a while, no more. */
+TEST(smp, a_lost_interrupt_is_sent_again)
+{
+	struct inject_settings kept, lost = { .seed = 1 };
+	bool done = false;
+
+	if (!test_needs_cpus(2))
+		return;
+	u64 resent = smp_ipis_resent(test_cpu(0)), start = time_ns();
+	struct thread *t = test_thread_new(cpumask_of(test_cpu(0)), call_other, &done);
+
+	if (!t)
+		return;
+	reset();
+	inject_get(&kept);
+	lost.rate[INJECT_LOST_IPI] = 1;
+	inject_set(&lost);
+	thread_wake(t);
+	EXPECT(WAIT_UNTIL(READ_ONCE(done)));
+	inject_set(&kept);
+	EXPECT(time_ns() - start >= 15 * NSEC_PER_MSEC);
+	if (!READ_ONCE(done)) /* or the thread would wait for ever */
+		arch_send_ipi(cpumask_of(test_cpu(1)));
+	thread_join(t);
+	EXPECT_EQ(calls, 1);
+	EXPECT(smp_ipis_resent(test_cpu(0)) > resent);
+}
+
+#endif
