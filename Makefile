@@ -20,6 +20,7 @@
 ##  ARCH=x86_64|arm64|riscv64   CPUS=4  MEM=256M  ACCEL=tcg|kvm
 ##  APPEND="run=test;stress=10;poweroff"   the kernel's command line
 ##  GIC=2|3 (arm64)  CPU=MODEL  MACHINE=NAME,PROPERTY=...  QEMU_ARGS="..."  QEMU=PROGRAM
+##  PAGE_SIZE=4K|16K|64K (arm64)  the granule
 ##  BUILD=debug|release   RULES=switch|fixed   EXTRA_CFLAGS="..."  CROSS=PREFIX-
 ##  T="GLOB"    (test) only the selftests whose suite.name it matches
 ##  CONFIG=GLOB (test) only these configurations; STRESS=60  seconds of each race
@@ -31,6 +32,7 @@ TEST_PORTS := $(if $(filter undefined,$(origin ARCH)),$(PORTS),$(ARCH))
 ARCH ?= x86_64
 BUILD ?= debug
 RULES ?= switch
+PAGE_SIZE ?= 4K
 V ?=
 DRY ?=
 
@@ -39,9 +41,11 @@ accept = $(if $(filter $(subst $(space),+,$($(1))),$(2)),,$(error $(1)=$($(1)): 
 $(call accept,ARCH,$(PORTS))
 $(call accept,BUILD,debug release)
 $(call accept,RULES,switch fixed)
+$(call accept,PAGE_SIZE,4K $(if $(filter arm64,$(ARCH)),16K 64K))
 
 # Objects of different builds never meet: what changes the code is in the directory's name ...
-O := build/$(ARCH)-$(BUILD)$(if $(filter fixed,$(RULES)),-fixed)
+variant := $(filter fixed,$(RULES)) $(filter-out 4K,$(PAGE_SIZE))
+O := build/$(ARCH)-$(BUILD)$(subst $(space),,$(variant:%=-%))
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-6s %s\n' $(1) $(2))
 
@@ -52,7 +56,8 @@ include arch/$(ARCH)/port.mk
 CC := $(CROSS)gcc
 OBJCOPY := $(CROSS)objcopy
 NM := $(CROSS)nm
-IMAGE_MAX := 524288
+# Segments begin on pages of their own: with 64 KiB that may be 128 KiB of padding more.
+IMAGE_MAX := $(if $(filter 64K,$(PAGE_SIZE)),655360,524288)
 # Asked for when it is first needed, which is after scripts/setup has seen to the compiler.
 gcc_include = $(eval gcc_include := $$(shell $$(CC) -print-file-name=include))$(gcc_include)
 
@@ -63,7 +68,7 @@ FLAGS = -std=gnu11 -O2 -g -ffreestanding -fno-builtin -fno-common -fno-pic -fno-
 	-Wvla -Werror -nostdinc -isystem $(gcc_include) \
 	-Iinclude -Iarch/$(ARCH)/include $(ARCH_CFLAGS) \
 	$(if $(filter debug,$(BUILD)),-DGRACE_DEBUG) \
-	$(if $(filter fixed,$(RULES)),-DGRACE_RULES_FIXED) $(EXTRA_CFLAGS)
+	$(if $(filter fixed,$(RULES)),-DGRACE_RULES_FIXED) -DGRACE_PAGE_$(PAGE_SIZE) $(EXTRA_CFLAGS)
 LDFLAGS := -nostdlib -static -no-pie \
 	-Wl,--build-id=none,-z,max-page-size=0x1000,-z,noexecstack,--no-warn-rwx-segments
 
@@ -174,6 +179,6 @@ clean:
 .DELETE_ON_ERROR:
 .PHONY: all run debug trace test rules explore torture tools build-tools test-tools doctor \
 	lint docs model help clean FORCE
-export ARCH BUILD RULES CPUS MEM ACCEL APPEND GIC CPU MACHINE QEMU QEMU_ARGS DRY V T CONFIG STRESS \
-	RULE TLB SEEDS JOBS HOSTS
+export ARCH BUILD RULES PAGE_SIZE CPUS MEM ACCEL APPEND GIC CPU MACHINE QEMU QEMU_ARGS DRY V T \
+	CONFIG STRESS RULE TLB SEEDS JOBS HOSTS
 export PYTHONDONTWRITEBYTECODE := 1

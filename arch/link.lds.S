@@ -74,3 +74,6 @@ SECTIONS
 	} :data
 	/DISCARD/ : { *(.comment) *(.eh_frame*) *(.note.*) *(.gnu*) }
 }
+#ifdef LINK_SIZE_MAX
+ASSERT(image_end - image_start <= LINK_SIZE_MAX, "the image is too large for the boot tables")
+#endif

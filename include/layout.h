@@ -11,6 +11,8 @@
 #ifndef GRACE_LAYOUT_H
 #define GRACE_LAYOUT_H
 
+#include <asm/page.h>
+
 #define DIRECT_MAP 0xffffffc000000000
 #define DIRECT_MAP_SIZE 0x2000000000 /* 128 GiB: memory above it is reported and left unused */
 #define VMEMMAP 0xffffffe000000000
@@ -22,8 +24,12 @@
  * Stacks are STACK_SIZE bytes at an odd multiple of STACK_SIZE; the STACK_SIZE bytes under each are
  * never mapped. So (sp & STACK_SIZE) == 0 means "overflowed", which entry code can test cheaply.
  */
+#if PAGE_SHIFT > 14
+#define STACK_SHIFT PAGE_SHIFT
+#else
 #define STACK_SHIFT 14
-#define STACK_SIZE 0x4000
+#endif
+#define STACK_SIZE (1 << STACK_SHIFT)
 
 #define MAX_CPUS 64
 

@@ -468,8 +468,9 @@ static int ring_order(void)
 	if (!records)
 		records = min(DEFAULT_RECORDS, MOST_RECORDS / nr_cpus);
 	mem_get_stats(&s);
+	/* A page at least, though that may be more than was asked for. */
 	while (order < MAX_ORDER &&
-	       PAGE_SIZE << (order + 1) <= records * sizeof(struct trace_record) &&
+	       PAGE_SIZE << (order + 1) <= max(records * sizeof(struct trace_record), PAGE_SIZE) &&
 	       nr_cpus << (order + 1) <= s.total / MEMORY_SHARE)
 		order++;
 	return order;

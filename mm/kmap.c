@@ -13,8 +13,7 @@
  *
  * Why user roots never miss anything. x86_64 and riscv64 copy the kernel half's root entries into
  * every user root. kmap_init() makes every root entry that there will ever be: the VMALLOC area,
- * the only one that changes later, lies under one entry, whose tables down to level 1 exist from
- * the start.
+ * the only one that changes later, lies under one entry there, whose table exists from the start.
  */
 #include <boot.h>
 #include <kmap.h>
@@ -25,8 +24,6 @@
 
 phys_t kernel_root;
 
-/* The VMALLOC area is one entry of this level. */
-#define VMALLOC_LEVEL 2
 /* Room for devices mapped after boot whose leaf tables are there already. */
 #define IOREMAP_AHEAD MiB(4)
 
@@ -201,17 +198,31 @@ static void make_tables(pte_t *root, vaddr_t start, vaddr_t end)
 		(void)entry_at(root, start, 0);
 }
 
+/* The VMALLOC area is whole entries of this level: one, if tables have 512 entries. */
+static unsigned int vmalloc_level(void)
+{
+	unsigned int level = 1;
+
+	while (pt_span(level + 1) <= VMALLOC_END - VMALLOC_START)
+		level++;
+	return level;
+}
+
 /*
- * Hooks the level below the boot root's VMALLOC entry into the new root, so that what was mapped
- * early stays where it is; then makes the tables that are to be there before anybody needs them.
+ * Hooks the tables of the boot root's VMALLOC area into the new root, so that what was mapped early
+ * stays where it is; then makes the tables that are to be there before anybody needs them.
  */
 static void carry_vmalloc(pte_t *old, pte_t *new)
 {
-	(void)entry_at(old, VMALLOC_START, VMALLOC_LEVEL - 1);
-	pte_t from = pte_read(entry_at(old, VMALLOC_START, VMALLOC_LEVEL));
+	unsigned int level = vmalloc_level();
 
-	arch_pte_publish(entry_at(new, VMALLOC_START, VMALLOC_LEVEL),
-			 arch_pte_table(pte_pa(from), false), true);
+	for (vaddr_t va = VMALLOC_START; va < VMALLOC_END; va += pt_span(level)) {
+		pte_t from = pte_read(entry_at(old, va, level));
+
+		if (pte_present(from))
+			arch_pte_publish(entry_at(new, va, level),
+					 arch_pte_table(pte_pa(from), false), true);
+	}
 	make_tables(new, ioremap_next, ioremap_next + IOREMAP_AHEAD);
 	make_tables(new, STACK_AREA_START, VMALLOC_END);
 }

@@ -3,7 +3,7 @@
 
 A configuration's fields, all but the name optional:
   ports    on which ports (default: all)
-  build, rules, cpus, mem, gic, cpu, machine   as in `make run`
+  build, rules, page_size, cpus, mem, gic, cpu, machine   as in `make run`
   options  kernel options other than run=
   tests    glob of the selftests to run ("" for none)
   stress   seconds of the race (0 for none)
@@ -51,6 +51,10 @@ CONFIGS = (
     Config("qemu64", ports=("x86_64",), cpu="qemu64"),
     Config("gicv2", ports=("arm64",), gic=2, tests="arch.*", stress=3),
     Config("cortex-a57", ports=("arm64",), cpu="cortex-a57"),
+    Config("16K", ports=("arm64",), page_size="16K", stress=3),
+    Config("64K", ports=("arm64",), page_size="64K", options="va_bits=52 tlb=ipi", stress=3),
+    Config("64K-a57", ports=("arm64",), page_size="64K", cpu="cortex-a57", tests="arch.*",
+           stress=3),
     Config("va39", ports=("arm64",), options="va_bits=39", tests="arch.*", stress=3),
     Config("sv39", ports=("riscv64",), options="sv=39"),
     Config("sv48", ports=("riscv64",), options="sv=48", tests="arch.*", stress=3),
@@ -62,6 +66,8 @@ BAD = (
     Config("bad-number", options="watchdog=12x",
            expect='option watchdog: the value "12x" is not accepted'),
     Config("little-memory", options="mem=256K", expect="too little memory"),
+    Config("no-16K", ports=("arm64",), page_size="16K", cpu="cortex-a57",
+           expect="this CPU has no 16 KiB pages"),
     Config("no-nx", ports=("x86_64",), cpu="qemu64,-nx", expect="NX"),
     Config("tree-magic", ports=DEVICE_TREE, tree="magic", expect="magic"),
     Config("tree-cut", ports=DEVICE_TREE, tree="cut", expect="broken structure block"),

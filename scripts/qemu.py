@@ -24,7 +24,7 @@ PORTS = {
         "host": ("x86_64", "amd64")},
     "arm64": {
         "program": "qemu-system-aarch64", "machine": "virt", "cpu": "max", "image": "grace.img",
-        "extra": ["-semihosting"],
+        "extra": ["-semihosting"], "page_sizes": ("4K", "16K", "64K"),
         "host": ("aarch64", "arm64")},
     "riscv64": {
         "program": "qemu-system-riscv64", "machine": "virt", "cpu": "rv64", "image": "grace.img",
@@ -35,7 +35,7 @@ MAX_CPUS = 64
 GICV2_CPUS = 8
 MEM_LEAST = 4 << 20  # less, and the firmware and the image do not fit
 NAMES = ("ARCH", "CPUS", "MEM", "ACCEL", "APPEND", "GIC", "CPU", "MACHINE", "QEMU", "QEMU_ARGS",
-         "BUILD", "RULES")
+         "BUILD", "RULES", "PAGE_SIZE")
 
 
 class BadRequest(Exception):
@@ -70,11 +70,14 @@ def check(wanted):
     """Fills in what was not asked for; raises BadRequest for what nobody can run."""
     w = dict(wanted)
     defaults = {"arch": "x86_64", "cpus": "4", "mem": "256M", "accel": "tcg", "build": "debug",
-                "rules": "switch"}
+                "rules": "switch", "page_size": "4K"}
     for name in (name.lower() for name in NAMES):
         w[name] = w.get(name) or defaults.get(name, "")
-    for name, accepted in (("arch", tuple(PORTS)), ("accel", ("tcg", "kvm")),
-                           ("build", ("debug", "release")), ("rules", ("switch", "fixed"))):
+    if w["arch"] not in PORTS:
+        raise BadRequest(f"ARCH={w['arch']}: accepted are {', '.join(PORTS)}")
+    for name, accepted in (("accel", ("tcg", "kvm")),
+                           ("build", ("debug", "release")), ("rules", ("switch", "fixed")),
+                           ("page_size", PORTS[w["arch"]].get("page_sizes", ("4K",)))):
         if w[name] not in accepted:
             raise BadRequest(f"{name.upper()}={w[name]}: accepted are {', '.join(accepted)}")
     if not re.fullmatch(r"[1-9][0-9]?", w["cpus"]) or int(w["cpus"]) > MAX_CPUS:
@@ -98,7 +101,9 @@ def check_kvm(arch):
 
 
 def output_dir(w):
-    return f"build/{w['arch']}-{w['build']}" + ("-fixed" if w["rules"] == "fixed" else "")
+    page_size = w.get("page_size", "4K")
+    return f"build/{w['arch']}-{w['build']}" + ("-fixed" if w["rules"] == "fixed" else "") + \
+        ("" if page_size == "4K" else "-" + page_size)
 
 
 def machine_option(w):

@@ -72,7 +72,7 @@ def build(w):
     """Runs make for one port and build; returns None or what it printed when it failed."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE") and k != "MFLAGS"}
     words = ["make", "-s", f"-j{os.cpu_count() or 1}", "all", f"ARCH={w['arch']}",
-             f"BUILD={w['build']}", f"RULES={w['rules']}"]
+             f"BUILD={w['build']}", f"RULES={w['rules']}", f"PAGE_SIZE={w['page_size']}"]
     if asked("V"):
         say(qemu.show(words))
     start = time.monotonic()

@@ -8,7 +8,7 @@
 #include <boot.h>
 #include <irqflags.h>
 
-static u8 pattern[3 * 4096], back[3 * 4096];
+static u8 pattern[3 * PAGE_SIZE], back[3 * PAGE_SIZE];
 
 static void fill_pattern(u64 seed)
 {

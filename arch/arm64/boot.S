@@ -24,7 +24,7 @@ _start:
 	.word	0
 	.quad	0			/* wanted offset from a 2 MiB boundary */
 	.quad	image_end - _start	/* size, bss included */
-	.quad	0xa			/* little-endian, 4 KiB pages, anywhere in memory */
+	.quad	IMAGE_FLAGS		/* little-endian, the size of pages, anywhere in memory */
 	.quad	0, 0, 0
 	.ascii	"ARM\x64"
 	.word	0
@@ -41,17 +41,32 @@ _start:
 	b.\cond	early_fail
 	b	.Lpast\@
 .Lmessage\@:
-	.asciz	"boot: \text\n"
+	.asciz	"boot: \text\nEXIT: STATUS=2\n"
 	.balign	4
 .Lpast\@:
 .endm
 
-/* Makes entry number (va >> shift) of a table point to the next table. Clobbers x8, x9. */
-.macro put_table table, va, shift, next
+/* Makes the entry of va in a table of level point to the next table. Clobbers x8, x9. */
+.macro put_table table, va, level, next
 	adr_l	x8, \next
 	orr	x8, x8, #BOOT_TABLE
-	ubfx	x9, \va, #\shift, #9
+	ubfx	x9, \va, #(PAGE_SHIFT + PT_INDEX_BITS * \level), #PT_INDEX_BITS
 	str	x8, [\table, x9, lsl #3]
+.endm
+
+/* x0 = the leaf table of va, made from the root down, through l2 and l1 where there are such. */
+.macro put_leaf_table root, va, l2, l1, l0
+	adr_l	x0, \root
+.if KERNEL_LEVELS == 4
+	put_table x0, \va, 3, \l2
+	adr_l	x0, \l2
+.endif
+.if KERNEL_LEVELS >= 3
+	put_table x0, \va, 2, \l1
+	adr_l	x0, \l1
+.endif
+	put_table x0, \va, 1, \l0
+	adr_l	x0, \l0
 .endm
 
 /*
@@ -68,9 +83,9 @@ primary_entry:
 	cmp	x0, #0
 	fail_if	ne, "the image is above the first 128 GiB of memory"
 	mrs	x1, id_aa64mmfr0_el1
-	sbfx	x1, x1, #28, #4		/* TGran4: negative means none */
-	cmp	x1, #0
-	fail_if	lt, "this CPU has no 4 KiB pages"
+	sbfx	x1, x1, #TGRAN_SHIFT, #4
+	cmp	x1, #TGRAN_LEAST
+	fail_if	lt, NO_GRANULE
 
 	bl	invalidate_bss
 	adr_l	x0, bss_start
@@ -203,50 +218,59 @@ invalidate_bss:
 
 /*
  * Identity map of the image's first 2 MiB, which hold this code; the image at KERNEL_VA; the direct
- * map for each GiB that the image touches; the guessed console. arch_start() adds the rest.
+ * map for each GiB that the image touches; the guessed console. arch_start() adds the rest. Pages,
+ * but for the direct map: a block is larger than the alignment of the image with some granules.
  */
 make_boot_tables:
-	adr_l	x0, boot_id_top
-	put_table x0, x19, 39, boot_id_l2
-	adr_l	x0, boot_id_l2
-	put_table x0, x19, 30, boot_id_l1
-	adr_l	x0, boot_id_l1
-	ldr	x1, =BOOT_ID_BLOCK
-	orr	x1, x1, x19
-	ubfx	x2, x19, #21, #9
-	str	x1, [x0, x2, lsl #3]
+	mov	x7, x30
+	put_leaf_table boot_id_top, x19, boot_id_l2, boot_id_l1, boot_id_l0
+	ldr	x3, =BOOT_ID_PAGE
+	orr	x3, x3, x19
+	ubfx	x2, x19, #PAGE_SHIFT, #PT_INDEX_BITS
+	add	x0, x0, x2, lsl #3
+	mov	x2, #(0x200000 >> PAGE_SHIFT)
+	bl	put_pages
 
-	adr_l	x0, boot_top
-	ldr	x1, =KERNEL_VA
-	put_table x0, x1, 39, boot_l2
-	adr_l	x0, boot_l2
-	put_table x0, x1, 30, boot_image_l1
-	ldr	x2, =EARLY_UART_VA
-	put_table x0, x2, 30, boot_uart_l1
-	adr_l	x0, boot_uart_l1
-	ldr	x2, =(EARLY_UART_PA + BOOT_DEVICE_BLOCK)
+	ldr	x1, =EARLY_UART_VA
+	put_leaf_table boot_top, x1, boot_l2, boot_uart_l1, boot_uart_l0
+	ldr	x2, =(EARLY_UART_PA + BOOT_DEVICE_PAGE)
 	str	x2, [x0]
 
-	adr_l	x0, boot_image_l1
-	adr_l	x4, image_end
-	mov	x2, x19
-	ldr	x3, =BOOT_IMAGE_BLOCK
-1:	orr	x5, x2, x3
-	str	x5, [x0], #8
-	add	x2, x2, #0x200000
-	cmp	x2, x4
-	b.lo	1b
+	ldr	x1, =KERNEL_VA
+	put_leaf_table boot_top, x1, boot_l2, boot_image_l1, boot_image_l0
+	ldr	x3, =BOOT_IMAGE_PAGE
+	orr	x3, x3, x19
+	mov	x2, #(0x200000 >> PAGE_SHIFT)
+	bl	put_pages
 
-	adr_l	x0, boot_l2 + 256 * 8	/* DIRECT_MAP's entry */
+.if KERNEL_LEVELS == 3			/* two entries of the root; else they share its table */
+	adr_l	x0, boot_top
+	ldr	x1, =DIRECT_MAP
+	put_table x0, x1, 2, boot_direct
+	add	x0, x0, #8
+	put_table x0, x1, 2, boot_direct + (1 << PAGE_SHIFT)
+.endif
+	adr_l	x0, boot_direct
 	lsr	x2, x19, #30
-	sub	x4, x4, #1
+	lsl	x2, x2, #(30 - BOOT_DIRECT_SHIFT)
+	adr_l	x4, image_end - 1
 	lsr	x4, x4, #30
+	add	x4, x4, #1
+	lsl	x4, x4, #(30 - BOOT_DIRECT_SHIFT)
 	ldr	x3, =BOOT_DIRECT_BLOCK
-2:	orr	x5, x3, x2, lsl #30
+1:	orr	x5, x3, x2, lsl #BOOT_DIRECT_SHIFT
 	str	x5, [x0, x2, lsl #3]
 	add	x2, x2, #1
 	cmp	x2, x4
-	b.ls	2b
+	b.lo	1b
+	ret	x7
+
+/* x0 = first entry, x3 = what goes there, x2 = number of pages, each behind the other. */
+put_pages:
+	str	x3, [x0], #8
+	add	x3, x3, #(1 << PAGE_SHIFT)
+	subs	x2, x2, #1
+	b.ne	put_pages
 	ret
 
 /*
@@ -329,7 +353,7 @@ early_hang:
 early_exit_block:
 	.quad	0x20026, 2		/* ADP_Stopped_ApplicationExit, EXIT_BAD_BOOT */
 early_fault_text:
-	.asciz	"boot: exception before the MMU was on\n"
+	.asciz	"boot: exception before the MMU was on\nEXIT: STATUS=2\n"
 
 	.balign	2048
 early_vectors:
@@ -380,15 +404,35 @@ secondary_high:
  * Tables; and the boot CPU's emergency stack, at an odd multiple of STACK_SIZE as every stack.
  */
 	.section .bss.page_aligned, "aw", %nobits
+.macro table name
+	.globl	\name
+\name:	.skip	1 << PAGE_SHIFT
+.endm
 	.balign	2 * STACK_SIZE
-	.globl boot_top, boot_l2, empty_root, emergency_stack_top
-boot_top:	.skip 4096
-boot_l2:	.skip 4096
-boot_image_l1:	.skip 4096
-boot_uart_l1:	.skip 4096
+	.skip	STACK_SIZE
+	.globl	emergency_stack_top
 	.skip	STACK_SIZE
 emergency_stack_top:
-boot_id_top:	.skip 4096
-boot_id_l2:	.skip 4096
-boot_id_l1:	.skip 4096
-empty_root:	.skip 4096
+	table	boot_top
+	table	boot_image_l0
+	table	boot_uart_l0
+	table	boot_id_top
+	table	boot_id_l0
+	table	empty_root
+	.globl	boot_direct
+.if KERNEL_LEVELS == 4
+	table	boot_l2
+	table	boot_image_l1
+	table	boot_uart_l1
+	table	boot_id_l2
+	table	boot_id_l1
+	.set	boot_direct, boot_l2 + 8 * ((DIRECT_MAP >> 30) & 0x1ff)
+.elseif KERNEL_LEVELS == 3
+	table	boot_image_l1
+	table	boot_id_l1
+	.set	boot_uart_l1, boot_image_l1 /* one entry of the root */
+	table	boot_direct
+	.skip	1 << PAGE_SHIFT
+.else
+	.set	boot_direct, boot_top + 8 * ((DIRECT_MAP >> 29) & 0x1fff)
+.endif

@@ -2,10 +2,10 @@
 /*
  * Roots, ASIDs and invalidation.
  *
- * TTBR0 holds the user root with its ASID, TTBR1 the kernel's. The kernel half always has 48 bits;
- * with va_bits=39 user tables have three levels, and so has kernel_root: a page of this file
- * stands above it as the fourth level that TTBR1 wants (all kernel addresses share its last
- * entry).
+ * TTBR0 holds the user root with its ASID, TTBR1 the kernel's. The kernel half always has whole
+ * tables of KERNEL_LEVELS; user tables have as many levels as va_bits needs, and kernel_root too.
+ * Where that is one less, a page of this file stands above it as the level that TTBR1 wants; where
+ * it is one more, TTBR1 gets the table under it. All kernel addresses share the last entry.
  *
  * Order of every invalidation (DDI 0487 D8, "TLB maintenance"): DSB, so that the stores to entries
  * are seen by any walk that comes after the TLBI; the TLBIs; DSB, which waits until they have been
@@ -35,17 +35,27 @@ static pte_t upper_root[PTRS_PER_TABLE] __section(".bss.page_aligned") __aligned
 void mmu_init(unsigned int va_bits)
 {
 	arch.va_bits = va_bits;
-	arch.pt_levels = va_bits == 39 ? 3 : 4;
-	arch.leaf_levels = BIT(0) | BIT(1) | BIT(2);
+	arch.pt_levels = (va_bits - PAGE_SHIFT + PT_INDEX_BITS - 1) / PT_INDEX_BITS;
+	arch.leaf_levels = BIT(0) | BIT(1) | (PAGE_SHIFT == 12 ? BIT(2) : 0);
 	arch.tag_bits = id_field(id_aa64mmfr0_el1, 4) == 2 ? 16 : 8;
-	kernel_root = image_pa(va_bits == 39 ? boot_l2 : boot_top);
-	features_add("4k va%u asid%u", va_bits, arch.tag_bits);
+	kernel_root = image_pa(boot_top);
+	if (arch.pt_levels > KERNEL_LEVELS) {
+		upper_root[PTRS_PER_TABLE - 1] = arch_pte_table(kernel_root, false);
+		kernel_root = image_pa(upper_root);
+	} else if (arch.pt_levels < KERNEL_LEVELS) {
+		kernel_root = pte_pa(boot_top[PTRS_PER_TABLE - 1]);
+	}
+	features_add("%luk va%u asid%u", PAGE_SIZE / 1024, va_bits, arch.tag_bits);
 }
 
 phys_t mmu_hw_kernel_root(void)
 {
-	if (arch.pt_levels == PT_LEVELS_MAX)
+	const pte_t *root = phys_to_virt(kernel_root);
+
+	if (arch.pt_levels == KERNEL_LEVELS)
 		return kernel_root;
+	if (arch.pt_levels > KERNEL_LEVELS)
+		return pte_pa(root[PTRS_PER_TABLE - 1]);
 	upper_root[PTRS_PER_TABLE - 1] = arch_pte_table(kernel_root, false);
 	return image_pa(upper_root);
 }

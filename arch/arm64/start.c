@@ -74,13 +74,15 @@ void arch_early_print(const char *s)
 /* Puts the GiB numbered gib into the boot direct map, if it can be there and is not. */
 static bool map_gib(u64 gib)
 {
-	pte_t *ptep = &boot_l2[pt_index(DIRECT_MAP, 2) + gib];
-
 	if (gib >= DIRECT_MAP_SIZE >> 30)
 		return false;
-	/* What was invalid cannot be in the TLB: publishing it is enough. */
-	if (!pte_present(*ptep))
-		arch_pte_publish(ptep, (pte_t){ gib << 30 | BOOT_DIRECT_BLOCK }, true);
+	for (u64 pa = gib << 30; pa < (gib + 1) << 30; pa += BIT(BOOT_DIRECT_SHIFT)) {
+		pte_t *ptep = &boot_direct[pa >> BOOT_DIRECT_SHIFT];
+
+		/* What was invalid cannot be in the TLB: publishing it is enough. */
+		if (!pte_present(*ptep))
+			arch_pte_publish(ptep, (pte_t){ pa | BOOT_DIRECT_BLOCK }, true);
+	}
 	return true;
 }
 
@@ -115,22 +117,37 @@ static void map_more_memory(void)
 		boot.mapped_end += GiB(1);
 }
 
+/* 52 bits: FEAT_LVA, for the 64 KiB granule alone. */
+static bool va_bits_possible(u64 bits)
+{
+	return bits == 39 || bits == 48 ||
+	       (bits == 52 && PAGE_SHIFT == 16 && id_field(s3_0_c0_c7_2, 16) == 1);
+}
+
 /*
- * va_bits= is needed long before cmdline_parse(), which refuses what is not 39 or 48; here such a
+ * va_bits= is needed long before cmdline_parse(), which refuses what is not possible; here such a
  * value is as none.
  */
 static int parse_va_bits(const char *value)
 {
-	return strcmp(value, "39") == 0 || strcmp(value, "48") == 0 ? 0 : -EINVAL;
+	u64 bits;
+
+	return parse_u64(value, &bits) == 0 && va_bits_possible(bits) ? 0 : -EINVAL;
 }
-CMDLINE_OPTION(va_bits, "va_bits", "va_bits=39|48  size of the user half (default 48)",
+CMDLINE_OPTION(va_bits, "va_bits",
+	       "va_bits=39|48|52  size of the user half (default 48; 52 with pages of 64 KiB on a "
+	       "CPU with LVA)",
 	       parse_va_bits);
 
 static unsigned int wanted_va_bits(void)
 {
 	char value[4];
+	u64 bits;
 
-	return cmdline_peek("va_bits", value, sizeof(value)) && strcmp(value, "39") == 0 ? 39 : 48;
+	if (cmdline_peek("va_bits", value, sizeof(value)) && parse_u64(value, &bits) == 0 &&
+	    va_bits_possible(bits))
+		return (unsigned int)bits;
+	return 48;
 }
 
 static void start_console(void)

@@ -20,7 +20,7 @@ extern bool boot_entered_el2;
 void features_add(const char *fmt, ...) __printf(1, 2);
 
 /* boot.S: the boot tables, for all CPUs to come: identity map of the image's first 2 MiB. */
-extern pte_t boot_top[], boot_l2[], empty_root[];
+extern pte_t boot_top[], boot_direct[], empty_root[];
 extern char emergency_stack_top[];
 void boot_swap_ttbr1(phys_t root, phys_t empty);
 void secondary_entry(void);

@@ -5,15 +5,45 @@
 #ifndef ASM_SYSREG_H
 #define ASM_SYSREG_H
 
+#include <asm/page.h>
+
 /* MAIR_EL1: index 0 normal write-back, index 1 device nGnRE. */
 #define MAIR_VALUE 0x04ff
 
 /*
- * TCR_EL1 without IPS, AS and T0SZ: T1SZ 16 (48 bits), 4 KiB granules in both halves, table walks
- * write-back and inner shareable, the ASID in TTBR0. T0SZ is 16 at boot, 64 - va_bits later.
+ * What differs by granule. TG1 and TG0 of TCR_EL1; what the header of the image says (bits 2:1);
+ * the field of ID_AA64MMFR0_EL1 that tells whether the CPU has it, and the least value that means
+ * yes; and the blocks of the boot direct map: the largest of at most 1 GiB.
  */
-#define TCR_BASE 0xb5103500
-#define TCR_T0SZ_BOOT 16
+#if PAGE_SHIFT == 16
+#define TCR_GRANULE 0xc0004000
+#define IMAGE_FLAGS 0xe
+#define TGRAN_SHIFT 24 /* signed */
+#define TGRAN_LEAST 0
+#define BOOT_DIRECT_SHIFT 29
+#define NO_GRANULE "this CPU has no 64 KiB pages: build with another PAGE_SIZE"
+#elif PAGE_SHIFT == 14
+#define TCR_GRANULE 0x40008000
+#define IMAGE_FLAGS 0xc
+#define TGRAN_SHIFT 20 /* 0: none */
+#define TGRAN_LEAST 1
+#define BOOT_DIRECT_SHIFT 25
+#define NO_GRANULE "this CPU has no 16 KiB pages: build with another PAGE_SIZE"
+#else
+#define TCR_GRANULE 0x80000000
+#define IMAGE_FLAGS 0xa
+#define TGRAN_SHIFT 28 /* signed */
+#define TGRAN_LEAST 0
+#define BOOT_DIRECT_SHIFT 30
+#define NO_GRANULE "this CPU has no 4 KiB pages: build with another PAGE_SIZE"
+#endif
+
+/*
+ * TCR_EL1 without IPS, AS and T0SZ: table walks write-back and inner shareable, the ASID in TTBR0;
+ * T1SZ for whole tables of KERNEL_LEVELS. T0SZ is the same at boot, 64 - va_bits later.
+ */
+#define TCR_T0SZ_BOOT (64 - PAGE_SHIFT - PT_INDEX_BITS * KERNEL_LEVELS)
+#define TCR_BASE (0x35003500 | TCR_GRANULE | TCR_T0SZ_BOOT << 16)
 #define TCR_T0SZ_MASK 0x3f
 #define TCR_IPS_SHIFT 32
 #define TCR_IPS_48_BITS 5
@@ -31,10 +61,10 @@
 
 /* Entry bits that boot.S needs; the codec in <asm/arch.h> has the others. */
 #define BOOT_TABLE 0x3
-#define BOOT_ID_BLOCK 0x0040000000000f81     /* identity: read-only, executable, not global */
-#define BOOT_IMAGE_BLOCK 0x0440000000000701  /* the image: all permissions until kmap_init() */
+#define BOOT_ID_PAGE 0x0040000000000f83     /* identity: read-only, executable, not global */
+#define BOOT_IMAGE_PAGE 0x0440000000000703  /* the image: all permissions until kmap_init() */
 #define BOOT_DIRECT_BLOCK 0x0460000000000701 /* memory: read-write */
-#define BOOT_DEVICE_BLOCK 0x0460000000000405 /* read-write, device */
+#define BOOT_DEVICE_PAGE 0x0460000000000407 /* read-write, device */
 
 /*
  * The guess of the last resort: where QEMU's virt machine and its kin have a PL011, mapped at a
