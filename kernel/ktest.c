@@ -54,6 +54,21 @@ void test_fail(const char *file, int line, const char *fmt, ...)
 	print_line("# %s:%d: %s", file, line, text);
 }
 
+bool test_expect(bool ok, const char *file, int line, const char *text)
+{
+	if (unlikely(!ok))
+		test_fail(file, line, "expected %s", text);
+	return ok;
+}
+
+bool test_expect_eq(s64 a, s64 b, const char *file, int line, const char *both)
+{
+	if (unlikely(a != b))
+		test_fail(file, line, "%s is %lld (%#llx), expected %s = %lld", both, (long long)a,
+			  (long long)a, both + strlen(both) + 1, (long long)b);
+	return a == b;
+}
+
 void test_skip(const char *fmt, ...)
 {
 	va_list ap;
