@@ -109,8 +109,22 @@ static int interrupt_parent(const struct fdt *f, int node)
 	return -ENOENT;
 }
 
-/* The controller's number of the node's first interrupt; 0 if it has none that is understood. */
-static u32 first_interrupt(const struct fdt *f, int node)
+int fdt_interrupt_index(const struct fdt *f, int node, u32 phandle, u32 irq)
+{
+	u32 len;
+	const u8 *list = fdt_prop(f, node, "interrupts-extended", &len);
+
+	for (u32 i = 0; list && phandle && i < len / 8; i++)
+		if (fdt_cell(list, 2 * i) == phandle && fdt_cell(list, 2 * i + 1) == irq)
+			return (int)i;
+	return -ENOENT;
+}
+
+/*
+ * The controller's number of the node's first interrupt, and its phandle; 0 if the node has none
+ * that is understood.
+ */
+static u32 first_interrupt(const struct fdt *f, int node, u32 *controller)
 {
 	u32 len;
 	const u8 *spec = fdt_prop(f, node, "interrupts-extended", &len);
@@ -126,6 +140,7 @@ static u32 first_interrupt(const struct fdt *f, int node)
 	}
 	u32 cells = fdt_u32(f, parent, "#interrupt-cells", 0);
 
+	*controller = fdt_u32(f, parent, "phandle", 0);
 	if (!spec || cells == 0 || (u64)cells * 4 > len)
 		return 0;
 	if (cells < 3)
@@ -156,7 +171,7 @@ static bool use_console(const struct fdt *f, int node)
 		boot.console.type = consoles[i].type;
 		boot.console.base = addr + fdt_u32(f, node, "reg-offset", 0);
 		boot.console.reg_shift = fdt_u32(f, node, "reg-shift", 0) & 3;
-		boot.console.irq = first_interrupt(f, node);
+		boot.console.irq = first_interrupt(f, node, &boot.console.irq_parent);
 		return true;
 	}
 	return false;

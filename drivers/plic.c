@@ -19,14 +19,13 @@
 #include <trap.h>
 
 #define MAX_LINES 1024u
-#define MAX_CONTEXTS 15872u
 #define PRIORITY(line) (4ULL * (line))
 #define ENABLE(context, line) (0x2000 + 0x80ULL * (context) + 4 * ((line) / 32))
 #define THRESHOLD(context) (0x200000 + 0x1000ULL * (context))
 #define CLAIM(context) (THRESHOLD(context) + 4)
 
 #define S_EXTERNAL 9u /* the number of S-mode's external interrupt in a hart's own controller */
-#define NO_CONTEXT (-1)
+#define NO_CONTEXT (-ENOENT)
 
 /* Written before other CPUs run. */
 static u8 *regs;
@@ -38,24 +37,13 @@ static volatile u32 *reg(u64 offset)
 	return (volatile u32 *)(regs + offset);
 }
 
-/* The place in the list of (phandle, interrupt) pairs of a hart's S-mode entry. */
-static int find_context(const u8 *list, u32 len, u32 phandle)
-{
-	for (u32 i = 0; phandle && i < MAX_CONTEXTS && (i + 1) * 8 <= len; i++)
-		if (fdt_cell(list, 2 * i) == phandle && fdt_cell(list, 2 * i + 1) == S_EXTERNAL)
-			return (int)i;
-	return NO_CONTEXT;
-}
-
 /* Fills contexts[] and returns the largest, or NO_CONTEXT. */
 static int find_contexts(const struct fdt *f, int node, const u32 *intc, unsigned int nr_cpus)
 {
-	u32 len;
-	const u8 *list = fdt_prop(f, node, "interrupts-extended", &len);
 	int largest = NO_CONTEXT;
 
 	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
-		contexts[cpu] = list ? find_context(list, len, intc[cpu]) : NO_CONTEXT;
+		contexts[cpu] = fdt_interrupt_index(f, node, intc[cpu], S_EXTERNAL);
 		largest = max(largest, contexts[cpu]);
 	}
 	return largest;

@@ -39,6 +39,7 @@ struct boot_info {
 		enum console_type type;
 		phys_t base;	    /* or I/O port */
 		u32 reg_shift, irq; /* irq: the controller's number for it */
+		u32 irq_parent;	    /* in a device tree, the controller's phandle */
 	} console;
 
 	const void *fdt; /* the device tree in the direct map, or NULL */

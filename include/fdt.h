@@ -46,6 +46,11 @@ u32 fdt_u32(const struct fdt *f, int node, const char *name, u32 def);
  * translated through "ranges" to a CPU address. 0 or -ENOENT.
  */
 int fdt_reg(const struct fdt *f, int node, unsigned int n, u64 *addr, u64 *size);
+/*
+ * Where (phandle, irq) stands in the node's interrupts-extended, a list of pairs: controllers name
+ * the CPUs so. -ENOENT if it is not there.
+ */
+int fdt_interrupt_index(const struct fdt *f, int node, u32 phandle, u32 irq);
 /* True if the node's status is absent, "okay" or "ok". */
 bool fdt_enabled(const struct fdt *f, int node);
 /* The n-th entry of the memory reservation block; -ENOENT after the last. */

@@ -76,9 +76,9 @@ struct smp_cpu {
 };
 static DEFINE_PER_CPU(struct smp_cpu, smp_cpu);
 
-/* A CPU that has not taken its interrupt for so long is interrupted again; said so often. */
+/* A CPU that has taken none for so long is interrupted again; that is said this far apart. */
 #define LATE_NS (20 * NSEC_PER_MSEC)
-#define LATE_REPORTS 4
+#define LATE_REPORT_NS NSEC_PER_SEC
 
 /* The list of a CPU that is down. */
 static struct call closed;
@@ -120,7 +120,7 @@ void smp_send(cpumask_t mask, u64 reason)
 /* Interrupts cpu again if it has not taken what it was sent. Any context. */
 static void send_again(unsigned int cpu)
 {
-	static unsigned int said;
+	static u64 said_at;
 	bool on = local_irq_save();
 	bool again = READ_ONCE(per_cpu(smp_cpu, cpu).reasons) &&
 		     cpumask_has(READ_ONCE(cpu_online_mask), cpu);
@@ -132,9 +132,11 @@ static void send_again(unsigned int cpu)
 		arch_send_ipi(cpumask_of(cpu));
 	}
 	local_irq_restore(on);
-	if (again && fetch_add_relaxed(&said, 1) < LATE_REPORTS)
-		printk("smp: CPU %u has not taken an interrupt for %llu ms: it is sent again", cpu,
-		       LATE_NS / NSEC_PER_MSEC);
+	if (!again || (READ_ONCE(said_at) && time_ns() - READ_ONCE(said_at) < LATE_REPORT_NS))
+		return;
+	WRITE_ONCE(said_at, time_ns());
+	printk("smp: CPU %u has not taken an interrupt for %llu ms: it is sent again", cpu,
+	       LATE_NS / NSEC_PER_MSEC);
 }
 
 /* What a CPU that waits for another remembers of it. */

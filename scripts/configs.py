@@ -56,6 +56,9 @@ CONFIGS = (
     Config("64K-a57", ports=("arm64",), page_size="64K", cpu="cortex-a57", tests="arch.*",
            stress=3),
     Config("va39", ports=("arm64",), options="va_bits=39", tests="arch.*", stress=3),
+    Config("aclint", ports=("riscv64",), machine="virt,aclint=on", stress=4),
+    Config("aplic", ports=("riscv64",), machine="virt,aia=aplic,aclint=on", stress=3),
+    Config("imsic", ports=("riscv64",), machine="virt,aia=aplic-imsic", stress=5),
     Config("sv39", ports=("riscv64",), options="sv=39"),
     Config("sv48", ports=("riscv64",), options="sv=48", tests="arch.*", stress=3),
 )

@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <kmap.h>
 #include <percpu.h>
-#include <plic.h>
 #include <printk.h>
 #include <string.h>
 #include <thread.h>
@@ -167,7 +166,7 @@ void arch_cpu_init(void)
 	csr_clear(sstatus, SSTATUS_SIE | SSTATUS_SUM | SSTATUS_MXR | SSTATUS_FS | SSTATUS_VS);
 	arch_root_load_none();
 	arch_tlb_flush_local_all(); /* also what was cached through the boot tables */
-	plic_init_cpu(smp_processor_id());
+	irq_init_cpu(smp_processor_id());
 	timer_init_cpu();
 	csr_set(sie, SIE_SSIE | SIE_SEIE);
 }

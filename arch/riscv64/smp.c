@@ -65,20 +65,15 @@ bool arch_cpu_stopped(unsigned int cpu)
 	return sbi_hart_stopped(boot.hwid[cpu]);
 }
 
-/*
- * How an IPI leaves this CPU. The firmware does it for now; a port that finds an IMSIC or the
- * ACLINT's SSWI device points this at a store to it, and sets arch.default_unmaskable to false.
- */
-static void (*ipi_send_hw)(cpumask_t mask) = sbi_send_ipi;
-
 void arch_send_ipi(cpumask_t mask)
 {
 	/*
-	 * Orders the reason before the interrupt, which the firmware raises by a store to a device.
-	 * Pairs with trap_ipi() in trap.c.
+	 * Orders the reason before the interrupt, which this CPU or the firmware raises by a store
+	 * to a device. Pairs with irq_software() in irq.c. Pairs with imsic_interrupt() in
+	 * drivers/imsic.c.
 	 */
 	arch_io_mb();
-	ipi_send_hw(mask);
+	irq_send_ipi(mask);
 }
 
 /* S-mode cannot interrupt a CPU whose S-mode interrupts are off (Smrnmi is M-mode's alone). */

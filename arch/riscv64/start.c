@@ -11,7 +11,6 @@
 #include <bug.h>
 #include <console.h>
 #include <kmap.h>
-#include <plic.h>
 #include <printk.h>
 #include <uart.h>
 
@@ -68,7 +67,7 @@ static void open_tree(struct fdt *f, phys_t pa)
 }
 
 /* The UART with its interrupt, if that leads anywhere; a machine without a known UART has SBI's. */
-static void start_console(const struct fdt *f, const u32 *intc)
+static void start_console(bool have_irq)
 {
 	static struct uart_ops ops;
 	void *regs = NULL;
@@ -81,7 +80,7 @@ static void start_console(const struct fdt *f, const u32 *intc)
 		return;
 	}
 	ops = *uart_16550_init_mmio(regs, boot.console.reg_shift);
-	if (plic_init(f, intc, boot.nr_cpus) != 0 || plic_enable(boot.console.irq, 0) != 0)
+	if (!have_irq)
 		ops.enable_rx_irq = NULL; /* console.c polls */
 	console_register(&ops);
 }
@@ -100,7 +99,6 @@ void arch_start(u64 hart, phys_t fdt, phys_t base)
 	boot.mapped_end = DIRECT_MAP_SIZE;
 	arch.name = "riscv64";
 	arch.unmaskable = (struct tlb_transport){ .name = "sbi" };
-	arch.default_unmaskable = true; /* IPIs go through the firmware: see ipi_send_hw in smp.c */
 
 	missing = sbi_init();
 	arch.cpu_stop = sbi_has(SBI_HSM);
@@ -114,7 +112,7 @@ void arch_start(u64 hart, phys_t fdt, phys_t base)
 	cpu_fill_boot(&f, hart, intc);
 	mmu_init();
 	power_init(&f);
-	start_console(&f, intc);
+	start_console(irq_init(&f, intc));
 	time_init(&f);
 	kernel_main();
 }

@@ -8,7 +8,6 @@
 #include <asm/port.h>
 #include <boot.h>
 #include <percpu.h>
-#include <plic.h>
 #include <symbols.h>
 #include <thread.h>
 #include <trap.h>
@@ -59,30 +58,20 @@ bool arch_fixup(struct trap_frame *tf)
 
 /* ---- Interrupts -------------------------------------------------------------------------- */
 
-static void trap_ipi(void)
-{
-	csr_clear(sip, SIE_SSIE);
-	/*
-	 * Orders the clearing, a CSR write, before the look at the reasons: a reason set after the
-	 * look raises the interrupt again. Pairs with arch_send_ipi() in smp.c.
-	 */
-	arch_io_mb();
-	handle_ipi();
-}
-
 static void trap_interrupt(struct trap_frame *tf, u64 number)
 {
 	irq_enter(tf);
 	switch (number) {
 	case IRQ_SOFT:
-		trap_ipi();
+		irq_software();
 		break;
 	case IRQ_TIMER:
 		timer_mask();
 		timer_interrupt(tf);
+		irq_poll();
 		break;
 	case IRQ_EXTERNAL:
-		plic_interrupt();
+		irq_external();
 		break;
 	default:
 		spurious_interrupt((unsigned int)number);

@@ -7,7 +7,11 @@
 
 #include <types.h>
 
-#define CSR_STIMECMP 0x14d /* Sstc; older assemblers do not know the name */
+/* By number, as older assemblers do not know the names. */
+#define CSR_STIMECMP 0x14d /* Sstc */
+#define CSR_SISELECT 0x150 /* Ssaia: the register behind sireg */
+#define CSR_SIREG 0x151
+#define CSR_STOPEI 0x15c /* Ssaia: the interrupt file's first */
 
 #define csr_str_(x) #x
 #define csr_str(x) csr_str_(x)
@@ -24,7 +28,16 @@
 	__asm__ __volatile__("csrs " csr_str(csr) ", %0" ::"rK"((u64)(v)) : "memory")
 #define csr_clear(csr, v)                                                                          \
 	__asm__ __volatile__("csrc " csr_str(csr) ", %0" ::"rK"((u64)(v)) : "memory")
-/* Returns what was there. */
+/* These return what was there. */
+#define csr_swap(csr, v)                                                                           \
+	({                                                                                         \
+		u64 csr_old;                                                                       \
+		__asm__ __volatile__("csrrw %0, " csr_str(csr) ", %1"                              \
+				     : "=r"(csr_old)                                               \
+				     : "r"((u64)(v))                                               \
+				     : "memory");                                                  \
+		csr_old;                                                                           \
+	})
 #define csr_read_clear(csr, v)                                                                     \
 	({                                                                                         \
 		u64 csr_old;                                                                       \

@@ -63,6 +63,18 @@ void timer_init_cpu(void);
 void timer_quiet_cpu(void); /* it interrupts no more: the CPU is going to be stopped */
 void timer_mask(void);
 
+/*
+ * irq.c: finds the interrupt controllers; how CPUs interrupt each other. True if the console's line
+ * reaches CPU 0. intc: each CPU's own controller. Boot CPU.
+ */
+bool irq_init(const struct fdt *f, const u32 *intc);
+void irq_init_cpu(unsigned int cpu); /* this CPU takes interrupts; irqs off */
+void irq_send_ipi(cpumask_t mask);   /* any context; orders nothing */
+/* Between irq_enter() and irq_exit(): a software or external interrupt came; or one may be lost. */
+void irq_software(void);
+void irq_external(void);
+void irq_poll(void);
+
 /* power.c */
 void power_init(const struct fdt *f);
 #endif
