@@ -36,7 +36,7 @@ enum lock_mistake {
 		static const char lock_at[] = LOCK_AT(__FILE__, __LINE__);                         \
 		(vaddr_t)lock_at;                                                                  \
 	})
-#define lock_inner(place) ((place) & ~BIT(62))
+#define lock_inner(place) ((place) ^ BIT(62)) /* no place in the image differs in this bit */
 #else
 #define lock_place() 0
 #define lock_inner(place) (place)

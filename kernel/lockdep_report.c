@@ -48,8 +48,8 @@ static struct lock_name image_lock_name(const struct lock_class *c)
 struct lock_name lock_class_name(u8 class)
 {
 	const struct lock_class *c = lock_class_get(class);
-	bool inner = c->place && c->place == lock_inner(c->place);
-	vaddr_t place = inner ? c->place | BIT(62) : c->place;
+	bool inner = c->place && (c->place ^ (vaddr_t)image_start) & BIT(62);
+	vaddr_t place = inner ? lock_inner(c->place) : c->place;
 	struct lock_name n;
 
 	if (class == CLASS_IRQ)

@@ -4,10 +4,13 @@
 SIM := build/sim
 SIM_CC ?= gcc
 SIM_KERNEL := $(addprefix kernel/,balance.c idle.c mutex.c percpu.c rcu.c rcu_callback.c rules.c rwsem.c \
-	sched.c smp.c string.c thread.c time.c trap.c vsnprintf.c wait.c) \
+	sched.c smp.c spinlock.c string.c thread.c time.c trap.c vsnprintf.c wait.c) \
 	$(addprefix mm/,boot_alloc.c context.c fault.c gup.c mm.c mmap.c mmu_gather.c page_alloc.c \
-	page_init.c page_ref.c pgtable.c ptdesc.c scan.c slab.c tlb.c uaccess.c unmap.c vma.c) \
+	page_init.c page_ref.c mem_print.c pgtable.c ptdesc.c scan.c slab.c tlb.c uaccess.c unmap.c vma.c) \
 	arch/sim/kernel.c $(sort $(wildcard tests/sim/*.c))
+# The kernel's own oracles: their accesses are no steps (oracle.c).
+SIM_ORACLES := $(addprefix kernel/,lockdep.c lockdep_graph.c lockdep_report.c) \
+	$(addprefix mm/,census.c ledger.c ledger_log.c ledger_report.c page_debug.c)
 SIM_HOST := $(filter-out arch/sim/kernel.c,$(sort $(wildcard arch/sim/*.c))) arch/sim/switch.S
 SIM_WARN := -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-tsan -Werror
 SIM_COMMON := -std=gnu11 -O2 -g -fno-common -fno-pie -fno-pic -fno-strict-aliasing \
@@ -18,7 +21,11 @@ SIM_KFLAGS := $(SIM_COMMON) -ffreestanding -fno-builtin -mgeneral-regs-only -mno
 	-fsanitize=thread --param tsan-distinguish-volatile=1 --param tsan-instrument-func-entry-exit=0
 SIM_NAMES := memcpy memmove memset memcmp strlen strnlen strcmp strncmp strcasecmp strchr strlcpy \
 	snprintf vsnprintf
-SIM_OBJ := $(SIM_KERNEL:%=$(SIM)/%.o) $(SIM_HOST:%=$(SIM)/%.o)
+# What the explorer looks at first, then the kernel: __wrap_NAME() in frame.c and oracle.c.
+SIM_WRAPPED := page_poison page_poison_intact clear_page page_step lock_init lock_destroy \
+	lock_acquire lock_release lock_may_wait user_entry_check_locked user_entry_check_empty \
+	page_entry_count ledger_root_free
+SIM_OBJ := $(SIM_KERNEL:%=$(SIM)/%.o) $(SIM_ORACLES:%=$(SIM)/%.o) $(SIM_HOST:%=$(SIM)/%.o)
 
 $(SIM)/flags: FORCE
 	@mkdir -p $(@D)
@@ -38,6 +45,20 @@ $(SIM_KERNEL:%=$(SIM)/%.o): $(SIM)/%.o: % $(SIM)/flags
 	$(Q)objcopy --rename-section .data=.kdata --rename-section .bss=.kbss \
 		$(foreach n,$(SIM_NAMES),--redefine-sym $(n)=grace_$(n)) $@
 
+# What an oracle's file calls instead of what the kernel's files call: oracle.c.
+$(SIM_ORACLES:%=$(SIM)/%.o): $(SIM)/%.o: % $(SIM)/flags
+	$(call say,SIM,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(SIM_CC) $(SIM_KFLAGS) -DSIM_ORACLE -MMD -MP -c $< -o $@
+	$(Q)nm -u $@ | sed -n 's/.* __tsan_\(.*\)/__tsan_\1 oracle_tsan_\1/p' > $@.syms
+	$(Q)objcopy --rename-section .data=.kdata --rename-section .bss=.kbss \
+		$(foreach n,$(SIM_NAMES),--redefine-sym $(n)=grace_$(n)) --redefine-syms=$@.syms \
+		--redefine-sym sim_irq_save=oracle_irq_save \
+		--redefine-sym sim_mb_after_rmw=oracle_no_barrier \
+		--redefine-sym preempt_schedule=oracle_no_preemption \
+		--redefine-sym mm_cpu_lazy=oracle_mm_cpu_lazy \
+		--redefine-sym time_ns=oracle_time_ns $@
+
 $(SIM_HOST:%=$(SIM)/%.o): $(SIM)/%.o: % $(SIM)/flags $(SIM)/include/scenarios.h
 	$(call say,SIM,$<)
 	$(Q)mkdir -p $(@D)
@@ -45,7 +66,7 @@ $(SIM_HOST:%=$(SIM)/%.o): $(SIM)/%.o: % $(SIM)/flags $(SIM)/include/scenarios.h
 
 $(SIM)/sim: $(SIM_OBJ) arch/sim/sim.ld
 	$(call say,SIM,$@)
-	$(Q)$(SIM_CC) -static -no-pie -Wl,--wrap=page_poison,--wrap=page_poison_intact \
-		-Wl,--wrap=clear_page -Wl,-T,arch/sim/sim.ld $(SIM_OBJ) -o $@
+	$(Q)$(SIM_CC) -static -no-pie $(SIM_WRAPPED:%=-Wl,--wrap=%) \
+		-Wl,--defsym=image_start=__executable_start -Wl,-T,arch/sim/sim.ld $(SIM_OBJ) -o $@
 
 -include $(SIM_OBJ:.o=.d)

@@ -10,6 +10,7 @@
  */
 #include "sim.h"
 
+#include <oracle.h>
 #include <page.h>
 
 /* The frame's word: generation << 1 | free. */
@@ -88,15 +89,19 @@ void frame_init(void)
 	*(u64 *)frame_word(0) = 1;
 }
 
-void page_step(struct page *p, enum page_step step)
+void __real_page_step(struct page *p, enum page_step step);
+void __wrap_page_step(struct page *p, enum page_step step);
+void __wrap_page_step(struct page *p, enum page_step step)
 {
+	if (oracles())
+		__real_page_step(p, step);
 	if (step == STEP_FREE)
 		freed(p);
 	/*
-	 * The kernel's own check of F1 asks whether a grace period has passed; here it is decided
-	 * by whether somebody is hurt.
+	 * The kernel's own check of F1 asks whether a grace period has passed; without oracles it
+	 * is decided by whether somebody is hurt.
 	 */
-	if (step == STEP_FLUSH && p->type == PAGE_TABLE) {
+	if (step == STEP_FLUSH && p->type == PAGE_TABLE && !oracles()) {
 		note_write((u64)&p->pt_gp, sizeof(p->pt_gp));
 		p->pt_gp = 0;
 	}

@@ -34,7 +34,6 @@ cpumask_t cpu_possible_mask, cpu_online_mask, cpu_active_mask;
 unsigned int nr_cpus;
 phys_t kernel_root, image_phys_base;
 unsigned int warn_count;
-bool oracles_on;
 struct mm *sim_mm;
 u64 sim_done;
 
@@ -64,15 +63,6 @@ void warn(const char *fmt, ...)
 
 	va_start(ap, fmt);
 	vfinding("warning", fmt, ap);
-}
-
-__noreturn void oracle_report(enum oracle who, unsigned int rule, const struct page *about,
-			      const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vfinding(rule_table[rule].id, fmt, ap);
 }
 
 __noreturn void power_off(int status)
@@ -121,47 +111,19 @@ void watchdog_tick(struct trap_frame *tf)
 {
 }
 
-/* Contents of the frame's life: the model has its own. */
-void page_entry_count(struct page *p, unsigned int level, int by)
-{
-}
-
-void user_entry_check_empty(pte_t *ptep, unsigned int level)
-{
-	if (!pte_none(pte_read(ptep)))
-		finding(level ? "A4" : "A3", "an entry of level %u is made over another", level);
-}
-
-void user_entry_check_locked(const pte_t *ptep)
-{
-	const spinlock_t *ptl = &virt_to_page(ptep)->ptl;
-
-	if (ptl->next == ptl->owner)
-		finding("L2", "an entry changes and nobody has the table's lock");
-}
-
 const char *symbol_name(vaddr_t addr, size_t *offset)
 {
 	return NULL;
 }
 
-void sim_lock_dead(void)
+unsigned int backtrace_capture(vaddr_t pc, vaddr_t fp, vaddr_t *pcs, unsigned int max)
 {
-	finding("F3", "a lock is used on CPU %u that was destroyed", smp_processor_id());
+	return 0;
 }
 
-bool lock_may_wait(const char *function)
+/* A frame's life is printed nowhere: the steps of the counterexample tell it. */
+void stack_print(const char *indent, stack_nr_t nr)
 {
-	if (irqs_disabled())
-		finding("T4", "%s() waits for other CPUs with interrupts off", function);
-	return true;
-}
-
-void sim_root_free(const struct mm *mm)
-{
-	for (unsigned int i = 0; i < MAX_CPUS; i++)
-		if (M.cpu[i].root == mm->root_pa)
-			finding("A2", "a root is given up while CPU %u has it loaded", i);
 }
 
 /* ---- Faults on request: the explorer's choice -------------------------------------------- */

@@ -33,7 +33,7 @@ static struct {
 	const char *scenario, *machine, *knockout, *replay, *save;
 	struct limits limits;
 	u64 random, seed;
-	bool breakpoints;
+	bool breakpoints, oracles;
 } args = { .machine = "x86_64/ipi",
 	   .limits = { .bound = 2, .states = 1UL << 25, .seconds = 60 },
 	   .seed = 1 };
@@ -141,6 +141,7 @@ static int boot(void)
 	arena_init();
 	frame_init();
 	catch_faults();
+	oracles_start(args.oracles);
 	sim_boot(scenario->cpus, NULL);
 	if (args.knockout && knock_out(args.knockout) != 0)
 		return 2;
@@ -269,6 +270,8 @@ static bool parse(int argc, char **argv)
 			args.limits.states = number;
 		else if (strcmp(name, "--seconds") == 0)
 			args.limits.seconds = number;
+		else if (strcmp(name, "--oracles") == 0)
+			args.oracles = number;
 		else if (strcmp(name, "--random") == 0)
 			args.random = number;
 		else if (strcmp(name, "--seed") == 0)
@@ -287,7 +290,8 @@ int main(int argc, char **argv)
 		fprintf(stderr,
 			"usage: sim --list | --scenario NAME [--machine ARCH/TRANSPORT] "
 			"[--knockout RULE] [--bound N] [--delays N] [--random RUNS] [--seed N] "
-			"[--seconds N] [--states N] [--save FILE] [--replay FILE]\n");
+			"[--seconds N] [--states N] [--oracles 0|1] [--save FILE] "
+			"[--replay FILE]\n");
 		return 2;
 	}
 	for (unsigned int i = 0; i < ARRAY_SIZE(scenarios); i++)

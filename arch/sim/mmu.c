@@ -14,6 +14,7 @@
 #include "sim.h"
 
 #include <arch.h>
+#include <ledger.h>
 #include <page.h>
 #include <percpu.h>
 #include <pgtable.h>
@@ -142,6 +143,20 @@ static void drop(struct vcpu *v, const struct arch_flush *f, bool any_tag)
 	mmu_refill(v);
 }
 
+/* Tells the kernel's ledger what the model's instruction covered, as a port does. */
+static void tell_ledger(u64 since, cpumask_t cpus, const struct arch_flush *f, unsigned int tag)
+{
+	struct ledger_drop drop = { .since = since, .cpus = cpus, .tag = tag };
+
+	drop.start = f->start;
+	drop.end = f->end;
+	drop.stride_shift = (u8)(f->stride_shift ? f->stride_shift : PAGE_SHIFT);
+	drop.caches = LEDGER_LEAVES;
+	if (!model->range_spares && (f->tables || !model->leaf_spares))
+		drop.caches = LEDGER_TABLES;
+	ledger_invalidated(&drop);
+}
+
 /* What stands under a tag that comes into use must not lead to frames that are others' by now. */
 static void check_tag(const struct vcpu *v)
 {
@@ -161,13 +176,16 @@ void arch_root_load(phys_t root, unsigned int tag, bool flush)
 {
 	struct vcpu *v = &M.cpu[sim_cpu()];
 	struct arch_flush all = { .tag = tag, .end = ~0ULL, .tables = true };
+	u64 since = ledger_now();
 
 	order_fence(__ATOMIC_SEQ_CST);
 	point(OP_CALL, NULL, __builtin_return_address(0));
 	v->root = root;
 	v->tag = (u8)tag;
-	if (flush)
+	if (flush) {
 		drop(v, &all, false);
+		tell_ledger(since, cpumask_of(sim_cpu()), &all, tag);
+	}
 	check_tag(v);
 	mmu_refill(v);
 	if (!quiet && root && frame_is_free(root >> PAGE_SHIFT))
@@ -188,13 +206,17 @@ void arch_root_load_none(void)
 
 void arch_tlb_flush_local(const struct arch_flush *f)
 {
+	u64 since = ledger_now();
+
 	order_fence(__ATOMIC_SEQ_CST);
 	point(OP_CALL, NULL, __builtin_return_address(0));
 	drop(&M.cpu[sim_cpu()], f, false);
+	tell_ledger(since, cpumask_of(sim_cpu()), f, f->tag);
 }
 
 void arch_tlb_flush_remote(cpumask_t mask, const struct arch_flush *f)
 {
+	u64 since = ledger_now();
 	unsigned int cpu;
 
 	order_fence(__ATOMIC_SEQ_CST);
@@ -204,14 +226,18 @@ void arch_tlb_flush_remote(cpumask_t mask, const struct arch_flush *f)
 		point(OP_CALL, NULL, __builtin_return_address(0));
 		drop(&M.cpu[cpu], f, false);
 	}
+	tell_ledger(since, mask, f, f->tag);
 }
 
 void arch_tlb_flush_local_all(void)
 {
 	const struct arch_flush all = { .end = ~0ULL, .tables = true };
 
+	u64 since = ledger_now();
+
 	order_fence(__ATOMIC_SEQ_CST);
 	drop(&M.cpu[sim_cpu()], &all, true);
+	tell_ledger(since, cpumask_of(sim_cpu()), &all, LEDGER_ALL_TAGS);
 }
 
 void arch_tlb_flush_local_kernel(vaddr_t start, vaddr_t end)

@@ -129,6 +129,8 @@ void arena_init(void);
 /* Keeps the words that [addr, addr + size) touches, before they are written. */
 void note_write(u64 addr, u64 size);
 void note_read(u64 addr, u64 size);
+/* The same for an oracle's books: undone, but no part of the state. */
+void note_oracle(u64 addr, u64 size);
 /* True if a second CPU may see it, and somebody writes it: a marked access there is a point. */
 bool conflicting(u64 addr, u64 size, bool write);
 /* Keeps the live part of a stack, before its thread runs. */
@@ -181,6 +183,11 @@ void frame_init(void);
 u8 frame_gen(u64 pfn);
 bool frame_is_free(u64 pfn);
 bool mmu_may_hold_table(const struct vcpu *v, u64 pfn);
+
+/* ---- oracle.c: the kernel's own oracles -------------------------------------------------- */
+
+/* Before the kernel boots: whether they keep books and report. */
+void oracles_start(bool on);
 
 /* ---- The scenarios: tests/sim/ ----------------------------------------------------------- */
 

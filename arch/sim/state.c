@@ -25,7 +25,8 @@
 #define DIRTY_BELOW                                                                                \
 	1024 /* of a stack that stopped: cleared, so that no garbage tells states apart */
 
-enum entry { ENTRY_WORD, ENTRY_STACK, ENTRY_MACHINE }; /* low bits of an entry's last word */
+/* Low bits of an entry's last word. A word of an oracle's books is undone, but not hashed. */
+enum entry { ENTRY_WORD, ENTRY_STACK, ENTRY_MACHINE, ENTRY_ORACLE };
 
 struct segment {
 	u64 log, hash;
@@ -133,13 +134,15 @@ void note_read(u64 addr, u64 size)
 		see(w, false, false);
 }
 
-static void keep_word(u64 w)
+/* In this segment: kept for the hash, or for an oracle alone. */
+#define KEPT (epoch << 1 | 1)
+#define KEPT_ORACLE (epoch << 1)
+
+static void keep_word(u64 w, enum entry kind, u32 kept)
 {
-	if (word_epoch[w] == epoch)
-		return;
-	word_epoch[w] = epoch;
+	word_epoch[w] = kept;
 	undo_log[log_end++] = ((u64 *)SIM_ARENA)[w];
-	undo_log[log_end++] = (SIM_ARENA + w * 8) << 2 | ENTRY_WORD;
+	undo_log[log_end++] = (SIM_ARENA + w * 8) << 2 | kind;
 }
 
 void note_write(u64 addr, u64 size)
@@ -152,9 +155,21 @@ void note_write(u64 addr, u64 size)
 
 	for (u64 w = off >> 3; w <= (off + size - 1) >> 3; w++) {
 		see(w, true, false);
-		if (!own)
-			keep_word(w);
+		if (!own && word_epoch[w] != KEPT)
+			keep_word(w, ENTRY_WORD, KEPT);
 	}
+}
+
+void note_oracle(u64 addr, u64 size)
+{
+	u64 off = addr - SIM_ARENA;
+
+	if (quiet || off >= SIM_ARENA_SIZE ||
+	    (in_stacks(addr) && slot_of((void *)addr) == M.cpu[sim_cpu()].slot))
+		return;
+	for (u64 w = off >> 3; w <= (off + size - 1) >> 3; w++)
+		if (word_epoch[w] >> 1 != epoch)
+			keep_word(w, ENTRY_ORACLE, KEPT_ORACLE);
 }
 
 /* ---- Segments -------------------------------------------------------------------------------- */
@@ -211,7 +226,7 @@ void segment_undo(void)
 	while (log_end > s->log) {
 		u64 last = undo_log[log_end - 1];
 
-		if ((last & 3) == ENTRY_WORD) {
+		if ((last & 3) == ENTRY_WORD || (last & 3) == ENTRY_ORACLE) {
 			*(u64 *)(last >> 2) = undo_log[log_end - 2];
 			log_end -= 2;
 		} else if ((last & 3) == ENTRY_STACK) {
@@ -279,6 +294,8 @@ void segment_end(void)
 		u64 addr = last >> 2, old = undo_log[end - 2], now = *(u64 *)addr;
 
 		end -= 2;
+		if ((last & 3) == ENTRY_ORACLE)
+			continue;
 		if (in_stacks(addr))
 			stacks[slot_of((void *)addr)].stale = true;
 		else if (old != now)

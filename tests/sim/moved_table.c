@@ -39,6 +39,7 @@ static void mover(void)
 	(void)pte_get_and_clear(above);
 	tlb_flush_mm(sim_mm, true);
 	atomic_dec(&page->mapcount);
+	page_entry_count(page, 0, -1); /* its entry is in no tree any more */
 	put_page(page);
 	sim_cookie(alloc_page(GFP_KERNEL), FOREIGN);
 }

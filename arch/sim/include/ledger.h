@@ -1,20 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * <ledger.h> as a release build has it: the model knows what the ledger has to guess, and its
- * books, which all CPUs share, would make every two steps depend on each other. What the kernel
- * tells it of
- * roots is used.
+ * <ledger.h>, whose calls are made only if the explorer asked for oracles. Those of a mm's begin
+ * and end, and of its root, always are.
  */
 #ifndef SIM_LEDGER_H
 #define SIM_LEDGER_H
 
-#pragma push_macro("GRACE_DEBUG")
-#undef GRACE_DEBUG
 #include_next <ledger.h>
-#pragma pop_macro("GRACE_DEBUG")
+#include <sim_books.h>
 
-/* The root is about to be freed: a finding if a CPU has it loaded [A2]. arch/sim/kernel.c. */
-void sim_root_free(const struct mm *mm);
-#define ledger_root_free(mm) sim_root_free(mm)
+#ifndef SIM_ORACLE
+#define ledger_load(mm, tag) if_books(ledger_load(mm, tag))
+#define ledger_left(mm) if_books(ledger_left(mm))
+#define ledger_leaving_lazy(mm) if_books(ledger_leaving_lazy(mm))
+#define ledger_active(mm) if_books(ledger_active(mm))
+#define ledger_now() (oracles_on ? ledger_now() : 0)
+#define ledger_invalidated(drop) if_books(ledger_invalidated(drop))
+#define ledger_clear(mm, page, va, level) if_books(ledger_clear(mm, page, va, level))
+#define ledger_unhook(mm, pt, va, level) if_books(ledger_unhook(mm, pt, va, level))
+#define ledger_protect(mm, start, end) if_books(ledger_protect(mm, start, end))
+#define ledger_settle(page) if_books(ledger_settle(page))
+#define ledger_table_flushed(pt) if_books(ledger_table_flushed(pt))
+#define ledger_page_free(page) if_books(ledger_page_free(page))
+#define ledger_operation_end(mm, since) if_books(ledger_operation_end(mm, since))
+#define ledger_absence(mm, va, since) if_books(ledger_absence(mm, va, since))
+#endif
 
 #endif
