@@ -51,6 +51,7 @@ CONFIGS = (
     Config("qemu64", ports=("x86_64",), cpu="qemu64"),
     Config("gicv2", ports=("arm64",), gic=2, tests="arch.*", stress=3),
     Config("cortex-a57", ports=("arm64",), cpu="cortex-a57"),
+    Config("cortex-a76", ports=("arm64",), cpu="cortex-a76", stress=3),
     Config("16K", ports=("arm64",), page_size="16K", stress=3),
     Config("64K", ports=("arm64",), page_size="64K", options="va_bits=52 tlb=ipi", stress=3),
     Config("64K-a57", ports=("arm64",), page_size="64K", cpu="cortex-a57", tests="arch.*",

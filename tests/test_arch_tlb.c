@@ -242,6 +242,18 @@ static void drop_pages_around(const struct twin *t)
 	arch_tlb_flush_local(&f);
 }
 
+/* How many pages of the range stand before the twin's, and how many are in it. */
+static unsigned int before, pages;
+
+static void drop_pages_of_range(const struct twin *t)
+{
+	vaddr_t start = t->va - before * PAGE_SIZE;
+	struct arch_flush f = { mm_tag(t->mm), start, start + pages * PAGE_SIZE, PAGE_SHIFT,
+				pages % 2 && !arch.range_flush_spares_walk_caches };
+
+	arch_tlb_flush_local(&f);
+}
+
 static void drop_tag(const struct twin *t)
 {
 	struct arch_flush f = { mm_tag(t->mm), 0, ~0ULL, PAGE_SHIFT, false };
@@ -264,6 +276,22 @@ static void drop_everything(const struct twin *t)
 TEST(arch, e16_flush_range_of_pages)
 {
 	local_drop_test(drop_pages_around);
+}
+
+/* Machines that invalidate by ranges have them in a few sizes: each page of any range counts. */
+TEST(arch, e16_flush_reaches_every_page_of_a_range)
+{
+	static const u16 sizes[] = { 2, 3, 4, 5, 6, 61, 62, 63, 64, 65, 66, 67, 130, 2047, 2049 };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {
+		pages = sizes[i];
+		const unsigned int places[] = { 0, 1, pages / 2, pages - 2, pages - 1 };
+
+		for (unsigned int j = 0; j < ARRAY_SIZE(places); j++) {
+			before = places[j];
+			local_drop_test(drop_pages_of_range);
+		}
+	}
 }
 
 TEST(arch, e16_flush_whole_tag)

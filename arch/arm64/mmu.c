@@ -24,11 +24,15 @@
 #include <ledger.h>
 #include <page.h>
 #include <pgtable.h>
+#include <printk.h>
 
 /* A kernel range of more pages is dropped by dropping everything. */
 #define KERNEL_FLUSH_CEILING 256
 
 #define TTBR_TAG_SHIFT 48
+
+/* Written by the boot CPU, before others run; repeat_tlbi by any that needs it, as it comes up. */
+static bool has_range, repeat_tlbi;
 
 static pte_t upper_root[PTRS_PER_TABLE] __section(".bss.page_aligned") __aligned(PAGE_SIZE);
 
@@ -45,7 +49,34 @@ void mmu_init(unsigned int va_bits)
 	} else if (arch.pt_levels < KERNEL_LEVELS) {
 		kernel_root = pte_pa(boot_top[PTRS_PER_TABLE - 1]);
 	}
-	features_add("%luk va%u asid%u", PAGE_SIZE / 1024, va_bits, arch.tag_bits);
+	has_range = id_field(id_aa64isar0_el1, 56) == 2;
+	features_add("%luk va%u asid%u%s", PAGE_SIZE / 1024, va_bits, arch.tag_bits,
+		     has_range ? " tlbirange" : "");
+}
+
+/*
+ * CPUs on which the DSB behind a TLBI may not wait for every access that used what was dropped: it
+ * takes a second TLBI and DSB (Arm's errata notices: 1286807 and 4193800 of the Cortex-A 76, and
+ * those of the same text for the others; 2441007 of the 55, 2441009 of the 510). Arm's part
+ * numbers, in every revision.
+ */
+static void check_errata(void)
+{
+	static const u16 parts[] = {
+		0xd05, 0xd46,					  /* Cortex-A 55, 510 */
+		0xd0b, 0xd0e, 0xd0d, 0xd41, 0xd42, 0xd4b, 0xd47,  /* Cortex-A 76 to 710 */
+		0xd44, 0xd4c, 0xd48, 0xd4e, 0xd82, 0xd85,	  /* Cortex-X 1 to 925 */
+		0xd0c, 0xd49, 0xd40, 0xd4f, 0xd84, 0xd83,	  /* Neoverse-N 1, 2, -V 1 to 3 */
+	};
+	u64 midr = read_sysreg(midr_el1);
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(parts) && !READ_ONCE(repeat_tlbi); i++) {
+		if (midr >> 24 == 0x41 && (midr >> 4 & 0xfff) == parts[i]) {
+			printk("tlb: CPU %u needs each TLBI twice (an erratum)",
+			       smp_processor_id());
+			WRITE_ONCE(repeat_tlbi, true);
+		}
+	}
 }
 
 phys_t mmu_hw_kernel_root(void)
@@ -69,6 +100,7 @@ void mmu_init_cpu(void)
 	phys_t root = mmu_hw_kernel_root();
 	u64 tcr = read_sysreg(tcr_el1);
 
+	check_errata();
 	if (read_sysreg(ttbr1_el1) != root) {
 		void (*swap)(phys_t, phys_t) = (void (*)(phys_t, phys_t))image_pa(boot_swap_ttbr1);
 
@@ -90,21 +122,9 @@ void arch_root_init(pte_t *root)
 {
 }
 
-static void tell_ledger(u64 since, cpumask_t cpus, const struct arch_flush *f)
-{
-	struct ledger_drop drop = { .since = since, .cpus = cpus, .tag = f->tag };
-
-	drop.start = f->start;
-	drop.end = f->end;
-	drop.stride_shift = (u8)f->stride_shift;
-	drop.caches = f->tables ? LEDGER_TABLES : LEDGER_LEAVES;
-	ledger_invalidated(&drop);
-}
-
 void arch_root_load(phys_t root, unsigned int tag, bool flush)
 {
 	struct arch_flush all = { .tag = tag, .end = ~0ULL };
-	u64 since = ledger_now();
 
 	/* Orders stores to the tables before walks from the new root. Pairs with hardware. */
 	dsb(ishst);
@@ -113,10 +133,8 @@ void arch_root_load(phys_t root, unsigned int tag, bool flush)
 	/* Orders the change before the next access. Pairs with hardware. [T6] */
 	isb();
 	if (flush) {
-		__asm__ __volatile__("tlbi aside1, %0" : : "r"((u64)tag << TTBR_TAG_SHIFT));
-		dsb(nsh);
-		isb();
-		tell_ledger(since, cpumask_of(smp_processor_id()), &all);
+		all.stride_shift = PAGE_SHIFT;
+		arch_tlb_flush_local(&all);
 	}
 }
 
@@ -132,41 +150,159 @@ void arch_root_load_none(void)
 	arch_root_load(image_pa(empty_root), 0, false);
 }
 
+/* ---- Invalidation ------------------------------------------------------------------------- */
+
+/*
+ * One TLBI, for this CPU or for all, with x as its operand. The forms by range have no name for
+ * older assemblers: CRn, CRm and op2 are given (C5.5; CRm is 2 for all, 6 for this CPU).
+ */
+#define TLBI(op, shared, x)                                                                        \
+	do {                                                                                       \
+		if (shared)                                                                        \
+			__asm__ __volatile__("tlbi " op "is, %0" ::"r"(x) : "memory");             \
+		else                                                                               \
+			__asm__ __volatile__("tlbi " op ", %0" ::"r"(x) : "memory");               \
+	} while (0)
+#define TLBI_RANGE(op2, shared, x)                                                                 \
+	do {                                                                                       \
+		if (shared)                                                                        \
+			__asm__ __volatile__("sys #0, c8, c2, #" op2 ", %0" ::"r"(x) : "memory");  \
+		else                                                                               \
+			__asm__ __volatile__("sys #0, c8, c6, #" op2 ", %0" ::"r"(x) : "memory");  \
+	} while (0)
+#define RVAE1 "1"
+#define RVAAE1 "3"
+#define RVALE1 "5"
+
 /* A TLBI operand by address: VA bits 55:12, ASID in 63:48. */
 static u64 tlbi_operand(vaddr_t va, unsigned int tag)
 {
 	return (va >> 12 & (BIT(44) - 1)) | (u64)tag << TTBR_TAG_SHIFT;
 }
 
-/* Runs one TLBI for each stride of the flush: op by address, op_all for the whole tag. */
-#define TLBI_EACH(f, op_leaf, op_tables, op_all)                                                   \
-	do {                                                                                       \
-		u64 step = 1ULL << (f)->stride_shift;                                              \
-		if ((f)->start == 0 && (f)->end == ~0ULL) {                                        \
-			u64 tag = tlbi_operand(0, (f)->tag);                                       \
-			__asm__ __volatile__("tlbi " op_all ", %0" ::"r"(tag) : "memory");         \
-			break;                                                                     \
-		}                                                                                  \
-		for (vaddr_t va = (f)->start; va < (f)->end; va += step) {                         \
-			u64 arg = tlbi_operand(va, (f)->tag);                                      \
-			if ((f)->tables)                                                           \
-				__asm__ __volatile__("tlbi " op_tables ", %0" ::"r"(arg)           \
-						     : "memory");                                  \
-			else                                                                       \
-				__asm__ __volatile__("tlbi " op_leaf ", %0" ::"r"(arg)             \
-						     : "memory");                                  \
-		}                                                                                  \
-	} while (0)
+static void tlbi_address(const struct arch_flush *f, bool shared, vaddr_t va)
+{
+	if (f->tag == LEDGER_ALL_TAGS)
+		TLBI("vaae1", shared, tlbi_operand(va, 0));
+	else if (f->tables)
+		TLBI("vae1", shared, tlbi_operand(va, f->tag));
+	else
+		TLBI("vale1", shared, tlbi_operand(va, f->tag));
+}
+
+#define RANGE_SHIFT(scale) (5 * (scale) + 1)
+#define RANGE_NUM 31ULL
+
+/*
+ * Ranges (FEAT_TLBIRANGE, D8.17.5): ASID in 63:48, the granule in 47:46, SCALE in 45:44, NUM in
+ * 43:39, no hint of a level, the first page's number in 36:0. Each covers (NUM + 1) << (5 SCALE +
+ * 1) pages.
+ */
+static void tlbi_range(const struct arch_flush *f, bool shared, vaddr_t va, u64 scale, u64 num)
+{
+	const u64 granule = (PAGE_SHIFT - 10) / 2; /* 1, 2, 3 for 4, 16 and 64 KiB */
+	u64 x = granule << 46 | scale << 44 | num << 39 | (va >> PAGE_SHIFT & (BIT(37) - 1));
+
+	if (f->tag == LEDGER_ALL_TAGS)
+		TLBI_RANGE(RVAAE1, shared, x);
+	else if (f->tables)
+		TLBI_RANGE(RVAE1, shared, x | (u64)f->tag << TTBR_TAG_SHIFT);
+	else
+		TLBI_RANGE(RVALE1, shared, x | (u64)f->tag << TTBR_TAG_SHIFT);
+}
+
+static void drop_pages(const struct arch_flush *f, bool shared)
+{
+	vaddr_t va = f->start;
+	u64 left = (f->end - f->start) >> PAGE_SHIFT;
+
+	if (left & 1) {
+		tlbi_address(f, shared, va);
+		va += PAGE_SIZE;
+	}
+	for (u64 scale = 0; scale < 4; scale++) {
+		u64 n = left >> RANGE_SHIFT(scale) & RANGE_NUM;
+
+		if (!n)
+			continue;
+		tlbi_range(f, shared, va, scale, n - 1);
+		va += n << RANGE_SHIFT(scale) << PAGE_SHIFT;
+	}
+}
+
+/* Fewer addresses than this are as quick one by one. */
+#define RANGE_LEAST 4
+
+static bool uses_range(const struct arch_flush *f)
+{
+	return has_range && (f->end - f->start) >> f->stride_shift >= RANGE_LEAST &&
+	       (f->end - f->start) >> PAGE_SHIFT >> RANGE_SHIFT(4) == 0;
+}
+
+static bool is_all(const struct arch_flush *f)
+{
+	return f->start == 0 && f->end == ~0ULL;
+}
+
+static void drop_all(unsigned int tag, bool shared)
+{
+	if (tag != LEDGER_ALL_TAGS)
+		TLBI("aside1", shared, tlbi_operand(0, tag));
+	else if (shared)
+		__asm__ __volatile__("tlbi vmalle1is" ::: "memory");
+	else
+		__asm__ __volatile__("tlbi vmalle1" ::: "memory");
+}
+
+static void drop(const struct arch_flush *f, bool shared)
+{
+	if (is_all(f))
+		drop_all(f->tag, shared);
+	else if (uses_range(f))
+		drop_pages(f, shared);
+	else
+		for (vaddr_t va = f->start; va < f->end; va += 1ULL << f->stride_shift)
+			tlbi_address(f, shared, va);
+}
+
+/*
+ * Order: see the head of this file. Pairs with hardware: the first DSB with the walks of the CPUs
+ * that are told, the later ones with the end of their accesses.
+ */
+static void invalidate(const struct arch_flush *f, bool shared)
+{
+	if (shared)
+		dsb(ishst);
+	else
+		dsb(nshst);
+	/* Twice where one DSB does not wait for all that it should: see repeat_tlbi. */
+	for (int turn = 0; turn <= (int)repeat_tlbi; turn++) {
+		drop(f, shared);
+		if (shared)
+			dsb(ish);
+		else
+			dsb(nsh);
+	}
+	isb();
+}
+
+static void tell_ledger(u64 since, cpumask_t cpus, const struct arch_flush *f)
+{
+	struct ledger_drop drop = { .since = since, .cpus = cpus, .tag = f->tag };
+
+	drop.start = f->start;
+	drop.end = f->end;
+	/* A range is of pages, whatever was asked for. */
+	drop.stride_shift = !is_all(f) && uses_range(f) ? PAGE_SHIFT : (u8)f->stride_shift;
+	drop.caches = f->tables ? LEDGER_TABLES : LEDGER_LEAVES;
+	ledger_invalidated(&drop);
+}
 
 void arch_tlb_flush_local(const struct arch_flush *f)
 {
 	u64 since = ledger_now();
 
-	/* Order: see the head of this file. Pairs with hardware of this CPU. */
-	dsb(nshst);
-	TLBI_EACH(f, "vale1", "vae1", "aside1");
-	dsb(nsh);
-	isb();
+	invalidate(f, false);
 	tell_ledger(since, cpumask_of(smp_processor_id()), f);
 }
 
@@ -178,28 +314,16 @@ void arch_tlb_flush_remote(cpumask_t mask, const struct arch_flush *f)
 {
 	u64 since = ledger_now();
 
-	/*
-	 * Order: see the head of this file. Pairs with hardware of every CPU: the first DSB with
-	 * their walks, the second with the end of their accesses.
-	 */
-	dsb(ishst);
-	TLBI_EACH(f, "vale1is", "vae1is", "aside1is");
-	dsb(ish);
-	isb();
+	invalidate(f, true);
 	tell_ledger(since, cpu_possible_mask, f);
 }
 
 void arch_tlb_flush_local_all(void)
 {
 	struct arch_flush all = { .tag = LEDGER_ALL_TAGS, .end = ~0ULL };
-	u64 since = ledger_now();
 
-	/* Order: see the head of this file. Pairs with hardware of this CPU. */
-	dsb(nshst);
-	__asm__ __volatile__("tlbi vmalle1" ::: "memory");
-	dsb(nsh);
-	isb();
-	tell_ledger(since, cpumask_of(smp_processor_id()), &all);
+	all.stride_shift = PAGE_SHIFT;
+	arch_tlb_flush_local(&all);
 }
 
 /* By address for all ASIDs: kernel entries are global, but that is the codec's choice. */
@@ -210,15 +334,8 @@ void arch_tlb_flush_local_kernel(vaddr_t start, vaddr_t end)
 		return;
 	}
 	struct arch_flush f = { .tag = LEDGER_ALL_TAGS, .start = start, .end = end };
-	u64 since = ledger_now();
 
 	f.stride_shift = PAGE_SHIFT;
 	f.tables = true;
-	/* Order: see the head of this file. Pairs with hardware of this CPU. */
-	dsb(nshst);
-	for (vaddr_t va = start; va < end; va += PAGE_SIZE)
-		__asm__ __volatile__("tlbi vaae1, %0" ::"r"(tlbi_operand(va, 0)) : "memory");
-	dsb(nsh);
-	isb();
-	tell_ledger(since, cpumask_of(smp_processor_id()), &f);
+	arch_tlb_flush_local(&f);
 }
