@@ -60,6 +60,9 @@ CONFIGS = (
     Config("aclint", ports=("riscv64",), machine="virt,aclint=on", stress=4),
     Config("aplic", ports=("riscv64",), machine="virt,aia=aplic,aclint=on", stress=3),
     Config("imsic", ports=("riscv64",), machine="virt,aia=aplic-imsic", stress=5),
+    Config("extensions", ports=("riscv64",), cpu="rv64,svinval=on,svpbmt=on,svnapot=on",
+           options="tlb=ipi", stress=3),
+    Config("no-sstc", ports=("riscv64",), cpu="rv64,sstc=off", tests="time.*"),
     Config("sv39", ports=("riscv64",), options="sv=39"),
     Config("sv48", ports=("riscv64",), options="sv=48", tests="arch.*", stress=3),
 )

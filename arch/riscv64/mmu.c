@@ -37,6 +37,10 @@ static BOOT_TABLE pte_t boot_image[1 << PT_INDEX_BITS]; /* 2 MiB entries from KE
 
 static u64 satp_mode;
 
+/* Written by mmu_init(). */
+static bool have_svinval;
+u64 pte_device_bits = PTE_SOFT_DEVICE;
+
 /* ---- Boot tables ------------------------------------------------------------------------- */
 
 /*
@@ -109,6 +113,27 @@ static void flush_page(vaddr_t va, unsigned int tag)
 	__asm__ __volatile__("sfence.vma %0, %1" ::"r"(va), "r"((u64)tag) : "memory");
 }
 
+/*
+ * Svinval (privileged specification, chapter of that name): SINVAL.VMA does what SFENCE.VMA does
+ * but for the order, which SFENCE.W.INVAL gives for the stores before a series of them, and
+ * SFENCE.INVAL.IR for the walks behind it. By number: older assemblers do not know the names.
+ */
+static void inval_begin(void)
+{
+	__asm__ __volatile__(".4byte 0x18000073" ::: "memory");
+}
+
+static void inval_page(vaddr_t va, unsigned int tag)
+{
+	__asm__ __volatile__(".insn r 0x73, 0, 0x0b, x0, %0, %1" ::"r"(va), "r"((u64)tag)
+			     : "memory");
+}
+
+static void inval_end(void)
+{
+	__asm__ __volatile__(".4byte 0x18100073" ::: "memory");
+}
+
 /* How many bits of satp's tag hold what is written. Tags are used from the lowest bit up. */
 static unsigned int probe_tag_bits(void)
 {
@@ -143,7 +168,12 @@ void mmu_init(void)
 	arch.leaf_flush_spares_walk_caches = true;
 	arch.range_flush_spares_walk_caches = true;
 	arch.caches_invalid = !cpu_isa_has("svvptc");
-	cpu_feature("sv%u asid%u%s", arch.va_bits + 1, bits, arch.caches_invalid ? "" : " svvptc");
+	have_svinval = cpu_isa_has("svinval");
+	/* Firmware that lists Svpbmt has enabled it for S-mode (menvcfg.PBMTE). */
+	pte_device_bits |= cpu_isa_has("svpbmt") ? PTE_PBMT_IO : 0;
+	cpu_feature("sv%u asid%u%s%s%s", arch.va_bits + 1, bits,
+		    arch.caches_invalid ? "" : " svvptc", have_svinval ? " svinval" : "",
+		    pte_device_bits & PTE_PBMT_IO ? " svpbmt" : "");
 }
 
 /* ---- Roots ------------------------------------------------------------------------------- */
@@ -220,15 +250,25 @@ static void tell_ledger(u64 since, cpumask_t cpus, const struct arch_flush *f, u
 	ledger_invalidated(&drop);
 }
 
-/* SFENCE.VMA itself orders earlier stores of this CPU before, and its later walks after. */
+/*
+ * SFENCE.VMA itself orders earlier stores of this CPU before, and its later walks after. A series
+ * of them would do so each time.
+ */
 static void flush_here(const struct arch_flush *f)
 {
+	u64 step = 1ULL << f->stride_shift;
+
 	if (flush_whole_tag(f)) {
 		flush_tag(f->tag);
-		return;
+	} else if (have_svinval && f->end - f->start > step) {
+		inval_begin();
+		for (vaddr_t va = f->start; va < f->end; va += step)
+			inval_page(va, f->tag);
+		inval_end();
+	} else {
+		for (vaddr_t va = f->start; va < f->end; va += step)
+			flush_page(va, f->tag);
 	}
-	for (vaddr_t va = f->start; va < f->end; va += 1ULL << f->stride_shift)
-		flush_page(va, f->tag);
 }
 
 void arch_tlb_flush_local(const struct arch_flush *f)

@@ -4,8 +4,9 @@
  *
  * An entry (privileged specification 4.3 to 4.6): V R W X U G A D in bits 0 to 7, two bits for
  * software in 8 and 9, the frame number from bit 10 to 53, extensions above. W without R is
- * reserved. Memory attributes belong to the physical address (PMAs), so a device's entry looks like
- * any other; that it is one is noted in a software bit, which in an invalid entry says PROT_NONE
+ * reserved. Memory attributes belong to the physical address (PMAs), which a device's entry may
+ * override where there is Svpbmt: bits 61 and 62, 2 for I/O (non-cacheable, strongly ordered). That
+ * an entry is a device's is noted in a software bit too, which in an invalid entry says PROT_NONE
  * instead.
  */
 #ifndef GRACE_ASM_ARCH_H
@@ -26,8 +27,12 @@
 #define PTE_SOFT_NONE BIT(8)   /* where V is clear: a PROT_NONE leaf */
 #define PTE_SOFT_SPECIAL BIT(9)
 #define PTE_NONE_DEVICE BIT(54) /* in a PROT_NONE leaf, which the hardware does not look at */
+#define PTE_PBMT_IO (2ULL << 61)
 #define PTE_PFN_SHIFT 10
 #define PTE_PFN_MASK (BIT(44) - 1)
+
+/* mmu.c: what marks a device's entry. */
+extern u64 pte_device_bits;
 
 static inline pte_t arch_pte_leaf(phys_t pa, u64 attr, unsigned int level)
 {
@@ -40,7 +45,7 @@ static inline pte_t arch_pte_leaf(phys_t pa, u64 attr, unsigned int level)
 		return (pte_t){ v | PTE_SOFT_NONE | (device ? PTE_NONE_DEVICE : 0) };
 	v |= (attr & (PA_READ | PA_WRITE) ? PTE_R : 0) | (attr & PA_WRITE ? PTE_W : 0) |
 	     (attr & PA_EXEC ? PTE_X : 0);
-	return (pte_t){ v | PTE_V | (device ? PTE_SOFT_DEVICE : 0) };
+	return (pte_t){ v | PTE_V | (device ? pte_device_bits : 0) };
 }
 
 static inline pte_t arch_pte_table(phys_t pa, bool user)
