@@ -150,7 +150,8 @@ static inline struct page *alloc_page(u32 flags)
 /*
  * The frame that p's references are counted in. Computed, not followed: a walker may ask about a
  * page that is being freed or made anew, and then gets some frame of the same MAX_ORDER block,
- * which has a struct page; it looks again once it has its reference.
+ * which has a struct page; it looks again once it has its reference. So whoever changes flags or
+ * order marks the store, whatever lock it holds.
  */
 static inline struct page *page_head(struct page *p)
 {

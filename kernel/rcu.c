@@ -56,7 +56,7 @@
 static struct {
 	spinlock_t lock;
 	u64 seq;	   /* written under lock, read by anybody */
-	u64 wanted;	   /* periods have to go on until seq reaches this; lock */
+	u64 wanted;	   /* periods have to go on until seq reaches this; lock; hint to others */
 	cpumask_t waiting; /* CPUs that owe a quiescent state; bits are cleared atomically */
 	cpumask_t cpus;	   /* that are up; lock */
 	u64 started;	   /* time_ns() */
@@ -182,7 +182,7 @@ u64 rcu_gp_request(void)
 	u64 snap = seq_snap(gp.seq);
 
 	if (gp.wanted < snap)
-		gp.wanted = snap;
+		WRITE_ONCE(gp.wanted, snap);
 	gp_advance();
 	spin_unlock_irqrestore(&gp.lock, on);
 	return snap;

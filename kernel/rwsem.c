@@ -34,7 +34,7 @@ struct rwsem_waiter {
 void rwsem_init_at(struct rwsem *s, vaddr_t place)
 {
 	s->state = 0;
-	s->writer = NULL;
+	WRITE_ONCE(s->writer, NULL);
 	spin_lock_init_at(&s->lock, lock_inner(place));
 	lock_init(&s->class, place);
 	list_init(&s->waiters);
@@ -66,7 +66,7 @@ static bool take(struct rwsem *s, bool write, bool first)
 
 		if (seen == old) {
 			if (write)
-				s->writer = current;
+				WRITE_ONCE(s->writer, current);
 			return true;
 		}
 		old = seen;
@@ -128,7 +128,7 @@ static __noinline void wait_for_turn(struct rwsem *s, bool write)
 	struct rwsem_waiter w = { .thread = current, .write = write };
 	bool lost = false;
 
-	BUG_ON(s->writer == current);
+	BUG_ON(READ_ONCE(s->writer) == current); /* another's may come and go meanwhile */
 	spin_lock(&s->lock);
 	list_add_tail(&w.node, &s->waiters);
 	/*
@@ -214,7 +214,7 @@ void up_write(struct rwsem *s)
 	if (!lock_release(&s->class, caller_address()))
 		return;
 	BUG_ON(in_interrupt() || s->writer != current);
-	s->writer = NULL;
+	WRITE_ONCE(s->writer, NULL);
 	/* Full barrier, as in up_read(). Pairs with take() and wait_for_turn(). */
 	if (unlikely(fetch_and(&s->state, ~RWSEM_WRITER) & RWSEM_WAITERS))
 		release_slow(s);
@@ -223,7 +223,7 @@ void up_write(struct rwsem *s)
 void downgrade_write(struct rwsem *s)
 {
 	BUG_ON(in_interrupt() || s->writer != current);
-	s->writer = NULL;
+	WRITE_ONCE(s->writer, NULL);
 	/* Full barrier: what was written is seen by readers that come now. Pairs with take(). */
 	if (unlikely(fetch_add(&s->state, RWSEM_READER - RWSEM_WRITER) & RWSEM_WAITERS))
 		release_slow(s);

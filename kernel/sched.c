@@ -160,7 +160,7 @@ static bool wake_irqoff(struct thread *t)
 			break;
 		rq_unlock_two(home, to);
 	}
-	woken = t->state == THREAD_SLEEPING;
+	woken = READ_ONCE(t->state) == THREAD_SLEEPING; /* t itself changes it without a lock */
 	if (woken) {
 		WRITE_ONCE(t->state, THREAD_RUNNABLE);
 		if (!t->on_rq && !t->on_cpu)

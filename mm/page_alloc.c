@@ -57,8 +57,8 @@ static DEFINE_PER_CPU(struct pcp, pcp);
 
 static void buddy_insert(struct page *p, unsigned int order)
 {
-	p->order = order;
-	p->flags |= PG_BUDDY;
+	WRITE_ONCE(p->order, order);
+	WRITE_ONCE(p->flags, p->flags | PG_BUDDY);
 	list_add(&p->node, &zone.free[order].blocks);
 	zone.free[order].nr++;
 }
@@ -66,7 +66,7 @@ static void buddy_insert(struct page *p, unsigned int order)
 static void buddy_remove(struct page *p)
 {
 	list_del(&p->node);
-	p->flags &= ~PG_BUDDY;
+	WRITE_ONCE(p->flags, p->flags & ~PG_BUDDY);
 	zone.free[p->order].nr--;
 }
 
@@ -283,8 +283,8 @@ static void prepare_inner(struct page *head, unsigned int order, unsigned int ty
 
 	for (struct page *p = head + 1; p < head + (1UL << order); p++) {
 		p->type = type;
-		p->order = compound ? order : 0;
-		p->flags = compound ? PG_TAIL : PG_INNER;
+		WRITE_ONCE(p->order, compound ? order : 0);
+		WRITE_ONCE(p->flags, compound ? PG_TAIL : PG_INNER);
 	}
 }
 
@@ -299,8 +299,8 @@ static void page_prepare(struct page *p, unsigned int order, unsigned int type, 
 	if (debug_build)
 		check_block(p, order);
 	p->type = type;
-	p->order = order;
-	p->flags = (flags & GFP_COMPOUND) && order > 0 ? PG_COMPOUND : 0;
+	WRITE_ONCE(p->order, order);
+	WRITE_ONCE(p->flags, (flags & GFP_COMPOUND) && order > 0 ? PG_COMPOUND : 0);
 	if (order > 0)
 		prepare_inner(p, order, type, flags);
 	if (flags & GFP_ZERO)
@@ -373,8 +373,8 @@ static void mark_free(struct page *p, unsigned int order)
 {
 	for (struct page *end = p + (1UL << order); p < end; p++) {
 		p->type = PAGE_FREE;
-		p->order = 0;
-		p->flags = 0;
+		WRITE_ONCE(p->order, 0);
+		WRITE_ONCE(p->flags, 0);
 		if (debug_build && order <= POISON_ORDER_MAX)
 			page_poison(p);
 	}

@@ -45,7 +45,7 @@ void page_poison(struct page *p)
 		word[2] = PAGE_POISON;
 		word[3] = PAGE_POISON;
 	}
-	p->flags |= PG_POISONED;
+	WRITE_ONCE(p->flags, p->flags | PG_POISONED); /* read without a lock: page_head() */
 }
 
 bool page_poison_intact(const struct page *p, size_t *offset, u64 *value)

@@ -221,8 +221,8 @@ static void flush(struct mm *mm, struct arch_flush *f)
 
 	if (pinned)
 		preempt_disable(); /* the local flush is of the CPU that is taken out of the mask */
-	f->tag = rule(TAG_AFTER_CLEAR) ? mm_tag(mm) : mm->last_flush_tag;
-	mm->last_flush_tag = mm_tag(mm);
+	f->tag = rule(TAG_AFTER_CLEAR) ? mm_tag(mm) : READ_ONCE(mm->last_flush_tag);
+	WRITE_ONCE(mm->last_flush_tag, mm_tag(mm));
 	cpumask_t mask = READ_ONCE(mm->cpu_mask);
 
 	trace(FLUSH_BEGIN, mm->id, mask, f->start);
