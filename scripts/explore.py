@@ -65,11 +65,13 @@ def fits(scenario, machine):
     return scenario["needs"] != "tags" or has_tags(machine)
 
 
-def run_sim(scenario, machine, rule=None, bound="2", seconds="60", delays="0", states="33554432",
+def run_sim(scenario, machine, rule=None, bound="2", seconds="60", delays=None, states="33554432",
             extra=()):
     """One search. A dictionary of what it printed; trace is its steps."""
     command = [SIM, "--scenario", scenario, "--machine", machine, "--bound", bound,
-               "--seconds", seconds, "--delays", delays, "--states", states, *extra]
+               "--seconds", seconds, "--states", states, *extra]
+    if delays:
+        command += ["--delays", delays]
     if rule:
         command += ["--knockout", rule]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -372,7 +374,7 @@ def main():
     limits = {"bound": option("BOUND", "1" if quick else "2"),
               "seconds": option("SECONDS", "30" if quick else "60"),
               "states": "200000" if quick else "33554432",
-              "delays": option("DELAYS", "0")}
+              "delays": option("DELAYS")}
     if option("MACHINE"):
         machines = [m for m in machines if m.startswith(option("MACHINE"))]
     if option("SCENARIO") or option("KNOCKOUT"):

@@ -25,6 +25,7 @@ struct result {
 struct path {
 	struct step steps[PATH_MAX_STEPS];
 	unsigned int n;
+	unsigned int delays; /* that it was found with: they make choices */
 };
 extern struct path path; /* of the finding */
 

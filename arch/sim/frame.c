@@ -119,7 +119,7 @@ void __wrap_page_poison(struct page *p);
 void __wrap_page_poison(struct page *p)
 {
 	note_write((u64)&p->flags, 1);
-	p->flags |= PG_POISONED;
+	WRITE_ONCE(p->flags, p->flags | PG_POISONED);
 }
 
 void __wrap_clear_page(void *page);
@@ -128,6 +128,7 @@ void __wrap_clear_page(void *page)
 	for (u64 *w = page, *end = w + PAGE_SIZE / 8; w < end; w++) {
 		if (!*w)
 			continue;
+		order_store((u64)w, 8, false, __builtin_return_address(0));
 		note_write((u64)w, 8);
 		*w = 0;
 	}

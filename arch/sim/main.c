@@ -29,14 +29,21 @@ static const struct scenario *const scenarios[] = {
 };
 const struct scenario *scenario;
 
+#define RACES_DEFAULT 100 /* runs by chance that look for data races, before each search */
+
+#define DELAYS_OF_SCENARIO ~0u
+
 static struct {
 	const char *scenario, *machine, *knockout, *replay, *save;
 	struct limits limits;
-	u64 random, seed;
+	u64 random, seed, races;
 	bool breakpoints, oracles;
-} args = { .machine = "x86_64/ipi",
-	   .limits = { .bound = 2, .states = 1UL << 25, .seconds = 60 },
-	   .seed = 1 };
+} args = {
+	.machine = "x86_64/ipi",
+	.limits = { .bound = 2, .delays = DELAYS_OF_SCENARIO, .states = 1UL << 25, .seconds = 60 },
+	.seed = 1,
+	.races = RACES_DEFAULT
+};
 
 /* ---- Faults of the kernel under test ----------------------------------------------------- */
 
@@ -104,7 +111,9 @@ static void replay(void)
 
 	frozen = true;
 	showing = true;
-	M.delays = (u8)args.limits.delays;
+	M.delays = (u8)path.delays;
+	if (races_on)
+		race_begin();
 	for (unsigned int i = 0; i < path.n && fine; i++) {
 		replay_step(i, &path.steps[i]);
 		fine = take(&path.steps[i]);
@@ -166,7 +175,8 @@ static int write_steps(const char *name)
 		return 2;
 	}
 	while ((addr = next_conflict(addr)))
-		fprintf(f, "word %#llx 0 0\n", (unsigned long long)addr);
+		fprintf(f, "word %#llx %u 0\n", (unsigned long long)addr, order_loads_of(addr));
+	fprintf(f, "delays %u %u 0\n", path.delays, races_on);
 	for (unsigned int i = 0; i < path.n; i++)
 		fprintf(f, "%u %u %u %u\n", path.steps[i].cpu, path.steps[i].kind,
 			path.steps[i].arg, path.steps[i].cost);
@@ -186,8 +196,11 @@ static int read_steps(const char *name)
 	}
 	frozen = true;
 	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "word %llx", &addr) == 1)
+		if (sscanf(line, "word %llx %u", &addr, &cpu) == 2) {
 			set_conflict(addr);
+			order_set_loads_of(addr, cpu);
+		} else if (sscanf(line, "delays %u %u", &path.delays, &cpu) == 2)
+			races_on = cpu;
 		else if (path.n < PATH_MAX_STEPS &&
 			 sscanf(line, "%u %u %u %u", &cpu, &kind, &arg, &cost) == 4)
 			path.steps[path.n++] =
@@ -209,21 +222,43 @@ static void warm_up(const struct limits *l)
 	}
 }
 
-/* Bound by bound, so that a finding has the fewest preemptions there can be. */
+/* With loads and stores in order: race.c. What is knocked out may race, and is to be found else. */
+static void look_for_races(struct result *r)
+{
+	const struct limits in_order = { .bound = 0 };
+
+	if (args.knockout && args.races == RACES_DEFAULT)
+		return;
+	races_on = true;
+	search_random(&in_order, args.races, args.seed, r);
+	races_on = r->found;
+}
+
+/* Bound by bound, so that a finding has the fewest delays, then the fewest preemptions. */
+static void search_all(struct limits l, struct result *r)
+{
+	for (l.delays = 0; l.delays <= args.limits.delays && !r->found; l.delays++) {
+		path.delays = l.delays;
+		for (l.bound = 0; l.bound <= args.limits.bound && !r->found; l.bound++) {
+			r->bounded = false;
+			search(&l, r);
+		}
+	}
+	printf("bound %u\ndelays %u\n", l.bound - 1, path.delays);
+}
+
 static int run(void)
 {
 	struct result r = { 0 };
 	struct limits l = args.limits;
 
 	if (args.random) {
+		path.delays = l.delays;
 		search_random(&l, args.random, args.seed, &r);
 	} else {
 		warm_up(&l);
-		for (l.bound = 0; l.bound <= args.limits.bound && !r.found; l.bound++) {
-			r.bounded = false;
-			search(&l, &r);
-		}
-		printf("bound %u\n", l.bound - 1);
+		look_for_races(&r);
+		search_all(l, &r);
 	}
 	print_result(&r);
 	if (r.found && args.save && write_steps(args.save) != 0)
@@ -274,6 +309,8 @@ static bool parse(int argc, char **argv)
 			args.oracles = number;
 		else if (strcmp(name, "--random") == 0)
 			args.random = number;
+		else if (strcmp(name, "--races") == 0)
+			args.races = number;
 		else if (strcmp(name, "--seed") == 0)
 			args.seed = number;
 		else
@@ -290,7 +327,7 @@ int main(int argc, char **argv)
 		fprintf(stderr,
 			"usage: sim --list | --scenario NAME [--machine ARCH/TRANSPORT] "
 			"[--knockout RULE] [--bound N] [--delays N] [--random RUNS] [--seed N] "
-			"[--seconds N] [--states N] [--oracles 0|1] [--save FILE] "
+			"[--races RUNS] [--seconds N] [--states N] [--oracles 0|1] [--save FILE] "
 			"[--replay FILE]\n");
 		return 2;
 	}
@@ -301,6 +338,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "sim: no scenario is called %s\n", args.scenario);
 		return 2;
 	}
+	if (args.limits.delays == DELAYS_OF_SCENARIO)
+		args.limits.delays = scenario->delays;
 	if (boot() != 0)
 		return 2;
 	if (!args.replay)

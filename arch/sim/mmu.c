@@ -178,7 +178,10 @@ void arch_root_load(phys_t root, unsigned int tag, bool flush)
 	struct arch_flush all = { .tag = tag, .end = ~0ULL, .tables = true };
 	u64 since = ledger_now();
 
-	order_fence(__ATOMIC_SEQ_CST);
+	/* Other CPUs see earlier stores by then only where the instruction is serialising. */
+	if (model->in_order)
+		order_fence(__ATOMIC_SEQ_CST);
+	order_instruction_over();
 	point(OP_CALL, NULL, __builtin_return_address(0));
 	v->root = root;
 	v->tag = (u8)tag;

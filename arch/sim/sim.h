@@ -32,13 +32,13 @@ enum vcpu_state {
 
 #define MAX_WATCH 8
 #define MAX_HELD 24
-#define MAX_BUFFER 6
+#define MAX_BUFFER 8
 
 struct watch {
 	u64 addr, value;
 };
 
-/* A store that only its own CPU sees. other: what it does not see now: see order.c. */
+/* A store that only its own CPU sees: order.c. */
 struct buffered {
 	u64 addr, other;
 	u8 size, epoch;
@@ -159,15 +159,39 @@ static inline unsigned int slot_of(const void *sp)
 	return (unsigned int)(((u64)sp - SIM_STACKS) / STACK_SIZE);
 }
 
-/* ---- order.c: store buffers -------------------------------------------------------------- */
+/* ---- order.c: store buffers, late loads -------------------------------------------------- */
 
 void order_in(struct vcpu *v);	/* v runs: it sees its own stores */
 void order_out(struct vcpu *v); /* v stops: nobody else does */
+/* Before a marked load, which may be made to return an old value; ... */
+void order_load(u64 addr, unsigned int size, bool acquires, void *pc);
+/* ... a store, marked or plain; a read-modify-write, and then its store, if it stores. */
 void order_store(u64 addr, unsigned int size, bool release, void *pc);
+void order_rmw(u64 addr, int order);
+void order_rmw_stores(u64 addr);
 void order_fence(int order);
-void order_rmw(u64 addr, unsigned int size, int order);
+/* The MMUs look at what was stored: now; behind the instruction that follows. */
+void order_stored(u64 addr);
+void order_stores_next(u64 addr);
+/* The instruction that followed the last call is over: by what comes after it. */
+void order_instruction_over(void);
 bool order_can_drain(const struct vcpu *v, unsigned int i);
 void order_drain(struct vcpu *v, unsigned int i); /* v does not run */
+/* Whether what was loaded may be, or lead to, the address: the hardware waits for it. */
+bool order_leads_to(u64 value, u64 addr);
+/* Whose late loads of a word count, for a replay. */
+unsigned int order_loads_of(u64 addr);
+void order_set_loads_of(u64 addr, unsigned int cpus);
+
+/* ---- race.c: data races ------------------------------------------------------------------ */
+
+extern bool races_on;
+void race_begin(void); /* an execution */
+void race_plain(u64 addr, u64 size, bool stores, void *pc);
+void race_load(u64 addr, unsigned int size, bool acquires, void *pc);
+void race_store(u64 addr, unsigned int size, bool releases, void *pc);
+void race_rmw(u64 addr, unsigned int size, int order, void *pc);
+void race_fence(int order);
 
 /* ---- mmu.c: TLBs ------------------------------------------------------------------------- */
 
@@ -198,6 +222,7 @@ struct scenario {
 	const char *needs;	   /* machines on which it makes sense; NULL: all */
 	u32 inject;		   /* faults that may happen: BIT(INJECT_...) */
 	unsigned int ticks, fails; /* at most */
+	unsigned int delays;	   /* stores that wait and late loads, unless --delays says else */
 	void (*setup)(void);
 	struct {
 		unsigned int cpu;

@@ -5,8 +5,8 @@
  * gcc's -fsanitize=thread puts a call before each load and store, and makes a call of each atomic
  * operation; the functions are ours, not the sanitizer's. A marked access (volatile or atomic) of a
  * word that two CPUs use and one writes is a point; a plain one is not, since nobody may race with
- * it; it is noted, so that it can be undone.
- * See also: state.c (which words those are), order.c (stores that wait).
+ * it (race.c); it is noted, so that it can be undone.
+ * See also: state.c (which words those are), order.c (what waits).
  */
 #include "sim.h"
 
@@ -27,14 +27,22 @@ static void hung(void *pc)
 }
 
 /* Before a marked access. */
-static void marked(const volatile void *p, unsigned int size, enum op op, void *pc)
+static void marked(const volatile void *p, unsigned int size, enum op op, int order, void *pc)
 {
+	order_instruction_over();
 	if (quiet || !in_arena(p))
 		return;
 	hung(pc);
-	if (conflicting((u64)p, size, op != OP_READ))
+	if (conflicting((u64)p, size, op != OP_READ)) {
 		point(op, p, pc);
+		if (op == OP_READ)
+			order_load((u64)p, size, order != __ATOMIC_RELAXED, pc);
+	}
 	frame_access((u64)p, pc);
+	if (races_on && op == OP_READ)
+		race_load((u64)p, size, order != __ATOMIC_RELAXED, pc);
+	else if (races_on && op == OP_WRITE)
+		race_store((u64)p, size, order != __ATOMIC_RELAXED, pc);
 	struct vcpu *v = &M.cpu[sim_cpu()];
 
 	if (!v->relaxed || op == OP_WRITE)
@@ -59,20 +67,26 @@ static void count_changes(const void *p, void *pc)
 
 static void plain_read(const void *p, u64 size, void *pc)
 {
+	order_instruction_over();
 	if (quiet)
 		return;
 	hung(pc);
 	note_read((u64)p, size);
 	frame_access((u64)p, pc);
+	if (races_on)
+		race_plain((u64)p, size, false, pc);
 }
 
 static void plain_write(const void *p, u64 size, void *pc)
 {
+	order_instruction_over();
 	if (quiet)
 		return;
 	hung(pc);
 	count_changes(p, pc);
 	frame_access((u64)p, pc);
+	if (races_on)
+		race_plain((u64)p, size, true, pc);
 	order_store((u64)p, (unsigned int)size, false, pc);
 	note_write((u64)p, size);
 }
@@ -101,13 +115,14 @@ static void plain_write(const void *p, u64 size, void *pc)
 	void __tsan_volatile_read##n(void *p);                                                     \
 	void __tsan_volatile_read##n(void *p)                                                      \
 	{                                                                                          \
-		marked(p, n, OP_READ, PC);                                                         \
+		marked(p, n, OP_READ, __ATOMIC_RELAXED, PC);                                       \
 	}                                                                                          \
 	void __tsan_volatile_write##n(void *p);                                                    \
 	void __tsan_volatile_write##n(void *p)                                                     \
 	{                                                                                          \
-		marked(p, n, OP_WRITE, PC);                                                        \
+		marked(p, n, OP_WRITE, __ATOMIC_RELAXED, PC);                                      \
 		order_store((u64)p, n, false, PC);                                                 \
+		order_stores_next((u64)p);                                                         \
 		note_write((u64)p, n);                                                             \
 	}
 PLAIN(1)
@@ -138,15 +153,20 @@ void __tsan_atomic_thread_fence(int order)
 
 static void before_rmw(const volatile void *p, unsigned int size, int order, void *pc)
 {
-	marked(p, size, OP_RMW, pc);
-	order_rmw((u64)p, size, order);
+	marked(p, size, OP_RMW, order, pc);
+	if (races_on)
+		race_rmw((u64)p, size, order, pc);
+	order_rmw((u64)p, order);
+	order_rmw_stores((u64)p);
 	note_write((u64)p, size);
 }
 
-static void after_rmw(const volatile void *p)
+/* A compare-exchange that fails is a load that orders nothing. */
+static void before_failure(const volatile void *p, unsigned int size, void *pc)
 {
-	if (!quiet)
-		mmu_tables_changed((u64)p);
+	if (races_on)
+		race_load((u64)p, size, false, pc);
+	order_rmw((u64)p, __ATOMIC_RELAXED);
 }
 
 #define RMW(bits, T, name, expr)                                                                   \
@@ -156,7 +176,7 @@ static void after_rmw(const volatile void *p)
 		before_rmw(p, bits / 8, order, PC);                                                \
 		T old = *p;                                                                        \
 		*p = (T)(expr);                                                                    \
-		after_rmw(p);                                                                      \
+		order_stored((u64)p);                                                              \
 		return old;                                                                        \
 	}
 
@@ -164,17 +184,19 @@ static void after_rmw(const volatile void *p)
 	T __tsan_atomic##bits##_load(const volatile T *p, int order);                              \
 	T __tsan_atomic##bits##_load(const volatile T *p, int order)                               \
 	{                                                                                          \
-		marked(p, bits / 8, OP_READ, PC);                                                  \
-		return *p;                                                                         \
+		marked(p, bits / 8, OP_READ, order, PC);                                           \
+		T now = *p;                                                                        \
+		order_instruction_over();                                                          \
+		return now;                                                                        \
 	}                                                                                          \
 	void __tsan_atomic##bits##_store(volatile T *p, T v, int order);                           \
 	void __tsan_atomic##bits##_store(volatile T *p, T v, int order)                            \
 	{                                                                                          \
-		marked(p, bits / 8, OP_WRITE, PC);                                                 \
+		marked(p, bits / 8, OP_WRITE, order, PC);                                          \
 		order_store((u64)p, bits / 8, order != __ATOMIC_RELAXED, PC);                      \
 		note_write((u64)p, bits / 8);                                                      \
 		*p = v;                                                                            \
-		after_rmw(p);                                                                      \
+		order_stored((u64)p);                                                              \
 	}                                                                                          \
 	RMW(bits, T, exchange, v)                                                                  \
 	RMW(bits, T, fetch_add, old + v)                                                           \
@@ -187,15 +209,19 @@ static void after_rmw(const volatile void *p)
 	int __tsan_atomic##bits##_compare_exchange_strong(volatile T *p, T *want, T v, int order,  \
 							  int failed)                              \
 	{                                                                                          \
-		marked(p, bits / 8, OP_RMW, PC);                                                   \
-		order_rmw((u64)p, bits / 8, order);                                                \
+		marked(p, bits / 8, OP_RMW, order, PC);                                            \
 		if (*p != *want) {                                                                 \
+			before_failure(p, bits / 8, PC);                                           \
 			*want = *p;                                                                \
 			return 0;                                                                  \
 		}                                                                                  \
+		if (races_on)                                                                      \
+			race_rmw((u64)p, bits / 8, order, PC);                                     \
+		order_rmw((u64)p, order);                                                          \
+		order_rmw_stores((u64)p);                                                          \
 		note_write((u64)p, bits / 8);                                                      \
 		*p = v;                                                                            \
-		after_rmw(p);                                                                      \
+		order_stored((u64)p);                                                              \
 		return 1;                                                                          \
 	}
 ATOMIC(8, u8)
