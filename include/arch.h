@@ -42,7 +42,6 @@ struct arch_info {
 	u64 leaf_levels;	   /* bit n: a leaf may stand at level n; bit 0 always */
 	struct tlb_transport unmaskable; /* the transport of arch_tlb_flush_remote() */
 	bool default_unmaskable;   /* the default of tlb= */
-	bool unmaskable_broadcast; /* it reaches CPUs outside the mask too */
 	bool leaf_flush_spares_walk_caches; /* a leaf-only flush leaves walk caches alone */
 	bool range_flush_spares_walk_caches; /* and so does any flush by address */
 	bool caches_invalid;	   /* the TLB may hold "not present" (riscv64 without Svvptc) */

@@ -35,7 +35,6 @@
 	X(RANGE_LEAVES, "n.a.", "an invalidation by address drops walk caches here")               \
 	X(ABSENCE, "n.a.", "this TLB never holds absence")                                         \
 	X(OWN_PART, "n.a.", "this transport does the caller's own part too")                       \
-	X(MASK_READ, "redundant", "a broadcast reaches CPUs outside the mask too")                 \
 	X(UNMASKABLE, "n.a.", "the rule speaks of the other transport")                            \
 	X(UNMASKABLE_REDUNDANT, "redundant", "this flush waits for walkers with interrupts off")
 
@@ -109,7 +108,7 @@
 	  "it reads the mask",                                                                     \
 	  "load() in mm/context.c",                                                                \
 	  "fault=switch:1:500|test tlb.switching*;test tlb.switching*;stress=5",                   \
-	  "ledger", MASK_READ,                                                                     \
+	  "ledger", ALWAYS,                                                                        \
 	  "CVE-2016-2069 (Linux 71b3c126e611)")                                                    \
 	X(LAZY_TABLES, "T2",                                                                       \
 	  "a lazy CPU is interrupted when tables were freed",                                      \

@@ -34,8 +34,6 @@ static bool machine_has(enum rule_need need)
 		return arch.range_flush_spares_walk_caches;
 	case NEED_ABSENCE:
 		return arch.caches_invalid;
-	case NEED_MASK_READ:
-		return maskable || !arch.unmaskable_broadcast;
 	case NEED_UNMASKABLE:
 	case NEED_UNMASKABLE_REDUNDANT:
 		return !maskable;

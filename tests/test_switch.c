@@ -92,21 +92,36 @@ static u64 unmap_for_a_round(u64 value)
 	return value;
 }
 
-TEST(tlb, switching_races_with_unmapping)
+/* Two on one CPU: each is switched out in the middle of what the other does. */
+static bool switchers_start(struct thread *t[2])
 {
-	struct thread *t[2] = { NULL, NULL };
-	u64 value = 0;
-
-	if (!test_needs_cpus(2))
-		return;
 	memset(&sw, 0, sizeof(sw));
 	spin_lock_init(&sw.lock);
 	sw.old = mm_create();
 	if (!EXPECT(sw.old))
-		return;
-	/* Two on one CPU: each is switched out in the middle of what the other does. */
-	for (unsigned int i = 0; i < ARRAY_SIZE(t); i++)
+		return false;
+	for (unsigned int i = 0; i < 2; i++)
 		t[i] = test_thread(cpumask_of(test_cpu(1)), switcher, NULL);
+	return true;
+}
+
+static void switchers_end(struct thread *t[2])
+{
+	WRITE_ONCE(sw.stop, true);
+	for (unsigned int i = 0; i < 2; i++)
+		if (t[i])
+			thread_join(t[i]);
+	EXPECT_EQ(sw.stale, 0);
+	mmput(sw.old);
+}
+
+TEST(tlb, switching_races_with_unmapping)
+{
+	struct thread *t[2];
+	u64 value = 0;
+
+	if (!test_needs_cpus(2) || !switchers_start(t))
+		return;
 	for_bounded_rounds(i, 1000)
 		value = unmap_for_a_round(value);
 	/* A switcher whose host was busy all the time comes to it now. */
@@ -115,10 +130,41 @@ TEST(tlb, switching_races_with_unmapping)
 			break;
 		value = unmap_for_a_round(value);
 	}
-	WRITE_ONCE(sw.stop, true);
-	for (unsigned int i = 0; i < ARRAY_SIZE(t); i++)
-		if (t[i])
-			thread_join(t[i]);
-	EXPECT_EQ(sw.stale, 0);
-	mmput(sw.old);
+	switchers_end(t);
+}
+
+/*
+ * Takes the page of an mm away that nobody has used yet, while the switchers come to it. This
+ * thread is not in it, as one that unmaps for another process: the mask is empty until a switcher
+ * joins it, and a flush for nobody is not sent by any transport.
+ */
+static void unmap_from_outside(u64 delay_ns)
+{
+	struct mm *mm = mm_create();
+	u64 before = READ_ONCE(sw.switches), end;
+	s64 va = mm ? mm_mmap(mm, test_window(0), PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_POPULATE)
+		    : -ENOMEM;
+
+	if (EXPECT(va > 0)) {
+		sw.va = (vaddr_t)va;
+		young_set(mm);
+		for (end = time_ns() + delay_ns; time_ns() < end;)
+			cpu_relax();
+		EXPECT_EQ(mm_madvise_dontneed(mm, sw.va, PAGE_SIZE), 0);
+		EXPECT(WAIT_UNTIL(READ_ONCE(sw.switches) != before));
+		young_set(NULL);
+	}
+	if (mm)
+		mmput(mm);
+}
+
+TEST(tlb, switching_for_the_first_time)
+{
+	struct thread *t[2];
+
+	if (!test_needs_cpus(2) || !switchers_start(t))
+		return;
+	for_bounded_rounds(i, 1000)
+		unmap_from_outside(i % 16 * (ROUND_NS / 64));
+	switchers_end(t);
 }

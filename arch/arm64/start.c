@@ -175,7 +175,6 @@ static void fill_start(phys_t image)
 	arch.name = "arm64";
 	arch.timer_hz = read_sysreg(cntfrq_el0);
 	arch.unmaskable = (struct tlb_transport){ "broadcast", false };
-	arch.unmaskable_broadcast = true;
 	arch.default_unmaskable = true;
 	arch.leaf_flush_spares_walk_caches = true;
 }
