@@ -28,6 +28,10 @@
  *   reads lazy, then lazy_gen: not < 8     .
  *   interrupts it all the same             .
  *
+ * Both must be of one lazy time. Else the mark may be of this mm, which the CPU leaves with nothing
+ * to catch up on (it noted 8 there), and the generation of the next one, on which it is lazy by
+ * then: so marks are numbered, and the number is read before and behind.
+ *
  * Tag roll-over [T5]. Generation g + 1 gives numbers out again, while TLBs still hold entries of g:
  *
  *   CPU 0, no tag left (tags.lock)         CPU 1, runs mm A with tag 5 of g
@@ -55,8 +59,8 @@
 struct context {
 	/* This CPU writes with irqs off; flushers read. */
 	struct mm *loaded; /* whose root is in the register, or NULL */
-	bool lazy;
-	u64 lazy_gen; /* loaded->tlb_gen when it became lazy */
+	u64 lazy_seq;	   /* odd: lazy; one more when that begins and when it ends */
+	u64 lazy_gen;	   /* loaded->tlb_gen when it became lazy */
 
 	atomic64_t active_tag; /* generation and tag in use; 0: a roll-over came since */
 	u64 reserved_tag;      /* tags.lock: what it ran with when the last roll-over came */
@@ -236,7 +240,10 @@ void context_force_rollover(void)
 
 /* ---- Switching --------------------------------------------------------------------------- */
 
-/* Full barrier: in the mask before the root is loaded. Pairs with flush() in mm/tlb.c. [T1] */
+/*
+ * Full barrier: in the mask before the root is loaded. Pairs with flush() in mm/tlb.c. [T1] And no
+ * longer lazy before the next lazy time's generation. Pairs with lazy_since().
+ */
 static void join_mask(struct mm *mm, cpumask_t me)
 {
 	if (!(READ_ONCE(mm->cpu_mask) & me))
@@ -260,16 +267,27 @@ static void leave_mask(struct mm *mm, cpumask_t me)
 		fetch_and(&mm->cpu_mask, ~me);
 }
 
+static bool is_lazy(const struct context *c)
+{
+	return c->lazy_seq & 1;
+}
+
 static void go_lazy(struct context *c)
 {
-	if (!c->loaded || c->lazy)
+	if (!c->loaded || is_lazy(c))
 		return;
 	trace(LAZY, c->loaded->id, 0, 0);
 	WRITE_ONCE(c->lazy_gen, (u64)atomic64_read(&c->loaded->tlb_gen));
 	/*
-	 * Release: the generation is noted before flushers may skip us. Pairs with mm_cpu_lazy().
+	 * Release: the generation is noted before flushers may skip us. Pairs with lazy_since().
 	 */
-	smp_store_release(&c->lazy, true);
+	smp_store_release(&c->lazy_seq, c->lazy_seq + 1);
+}
+
+static void set_not_lazy(struct context *c)
+{
+	if (is_lazy(c))
+		WRITE_ONCE(c->lazy_seq, c->lazy_seq + 1);
 }
 
 /*
@@ -285,11 +303,11 @@ void mm_leave_lazy(struct mm *mm)
 	struct context *c = this_cpu_ptr(&context);
 
 	ledger_leaving_lazy(mm);
-	WRITE_ONCE(c->lazy, false);
+	set_not_lazy(c);
 	inject_delay(LAZY_WINDOW);
 	/*
-	 * Orders "not lazy" before the load of tlb_gen. Pairs with the full barrier in flush(),
-	 * mm/tlb.c.
+	 * Orders "not lazy" before the load of tlb_gen, and before what belongs to the next mark.
+	 * Pairs with the full barrier in flush(), mm/tlb.c. Pairs with lazy_since().
 	 */
 	smp_mb();
 	if (rule(LAZY_CATCHES_UP) && c->lazy_gen != (u64)atomic64_read(&mm->tlb_gen)) {
@@ -301,22 +319,38 @@ void mm_leave_lazy(struct mm *mm)
 	ledger_active(mm);
 }
 
-bool mm_cpu_lazy(const struct mm *mm, unsigned int cpu)
+/* True if cpu is lazy on mm, and has been since *gen. One lazy time, or it does not count. */
+static bool lazy_since(const struct mm *mm, unsigned int cpu, u64 *gen)
 {
 	const struct context *c = per_cpu_ptr(&context, cpu);
-
 	/*
-	 * Acquire: lazy is looked at before loaded. Pairs with go_lazy(); a CPU in a switch is not
-	 * lazy. Who does not find the mark finds what was dropped before it went. Pairs with
-	 * context_leave_all().
+	 * Acquire: the mark is looked at before what belongs to it. Pairs with go_lazy(). Who does
+	 * not find the mark finds what was dropped before it went. Pairs with context_leave_all().
 	 */
-	return smp_load_acquire(&c->lazy) && READ_ONCE(c->loaded) == mm;
+	u64 seq = smp_load_acquire(&c->lazy_seq);
+	bool here = (seq & 1) && READ_ONCE(c->loaded) == mm;
+
+	*gen = READ_ONCE(c->lazy_gen);
+	/*
+	 * What belongs to the mark, then the mark again: the same. Pairs with mm_leave_lazy(), and
+	 * without tags with join_mask().
+	 */
+	smp_rmb();
+	return here && READ_ONCE(c->lazy_seq) == seq;
 }
 
-/* Behind the acquire of mm_cpu_lazy(): lazy_gen is of that mark or of a later one. */
+bool mm_cpu_lazy(const struct mm *mm, unsigned int cpu)
+{
+	u64 gen;
+
+	return lazy_since(mm, cpu, &gen);
+}
+
 bool mm_cpu_lazy_before(const struct mm *mm, unsigned int cpu, u64 gen)
 {
-	return mm_cpu_lazy(mm, cpu) && READ_ONCE(per_cpu(context, cpu).lazy_gen) < gen;
+	u64 since;
+
+	return lazy_since(mm, cpu, &since) && since < gen;
 }
 
 /*
@@ -338,7 +372,7 @@ bool mm_cpu_lazy_before(const struct mm *mm, unsigned int cpu, u64 gen)
 static void load(struct context *c, struct mm *prev, struct mm *next)
 {
 	cpumask_t me = cpumask_of(smp_processor_id());
-	bool both = rule(SWITCH_IN_BOTH), was_lazy = c->lazy;
+	bool both = rule(SWITCH_IN_BOTH), was_lazy = is_lazy(c);
 
 	/*
 	 * What prev's flushers did not tell this CPU would stay under prev's tag for its next turn
@@ -348,7 +382,7 @@ static void load(struct context *c, struct mm *prev, struct mm *next)
 		mm_leave_lazy(prev);
 	else if (was_lazy)
 		ledger_leaving_lazy(prev);
-	WRITE_ONCE(c->lazy, false);
+	set_not_lazy(c);
 	u64 tag = tag_get(next);
 
 	if (rule(MASK_BEFORE_LOAD))
@@ -356,7 +390,8 @@ static void load(struct context *c, struct mm *prev, struct mm *next)
 	if (!both) { /* knocked out: out of prev already, and as lazy in next as it was in prev */
 		leave_mask(prev, me);
 		WRITE_ONCE(c->loaded, next);
-		WRITE_ONCE(c->lazy, was_lazy);
+		if (was_lazy)
+			WRITE_ONCE(c->lazy_seq, c->lazy_seq + 1);
 	}
 	ledger_load(next, tag);
 	inject_delay(SWITCH_WINDOW);
@@ -366,7 +401,7 @@ static void load(struct context *c, struct mm *prev, struct mm *next)
 	trace(ROOT_LOAD, next->id, next->root_pa, tag);
 	if (!rule(MASK_BEFORE_LOAD))
 		join_mask(next, me);
-	WRITE_ONCE(c->lazy, false);
+	set_not_lazy(c);
 	WRITE_ONCE(c->loaded, next);
 	/* Until here this CPU is in both masks: it may use translations of either [T6]. */
 	if (both)
@@ -382,7 +417,7 @@ void switch_mm(struct mm *prev, struct mm *next)
 		go_lazy(c);
 	else if (next != prev)
 		load(c, prev, next);
-	else if (c->lazy)
+	else if (is_lazy(c))
 		mm_leave_lazy(next);
 }
 
@@ -400,7 +435,7 @@ static void shoot_lazy_ipi(void *arg)
 		return;
 	arch_root_load_none();
 	ledger_left(mm);
-	WRITE_ONCE(c->lazy, false);
+	set_not_lazy(c);
 	WRITE_ONCE(c->loaded, NULL);
 	leave_mask(mm, cpumask_of(smp_processor_id()));
 	t->active_mm = NULL;
@@ -454,9 +489,9 @@ void context_leave_all(void)
 	}
 	/*
 	 * Release: what flushers left to a lazy CPU is dropped before they stop to see it lazy.
-	 * Pairs with mm_cpu_lazy().
+	 * Pairs with lazy_since().
 	 */
-	smp_store_release(&c->lazy, false);
+	smp_store_release(&c->lazy_seq, (c->lazy_seq + 1) & ~1ULL);
 	WRITE_ONCE(c->loaded, NULL);
 	current->active_mm = NULL;
 	if (lazy)

@@ -146,7 +146,7 @@ static cpumask_t pass_to_lazy(struct mm_ledger *books, u64 at, cpumask_t unpaid)
 
 	for_each_cpu(cpu, unpaid) {
 		/*
-		 * Acquire in mm_cpu_lazy(): the mark is looked at before leaving. Pairs with
+		 * Acquire in lazy_since(): the mark is looked at before leaving. Pairs with
 		 * ledger_leaving_lazy().
 		 */
 		if (mm_cpu_lazy(books->mm, cpu) || cpumask_has(READ_ONCE(books->leaving), cpu)) {

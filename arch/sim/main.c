@@ -340,6 +340,7 @@ int main(int argc, char **argv)
 	}
 	if (args.limits.delays == DELAYS_OF_SCENARIO)
 		args.limits.delays = scenario->delays;
+	args.limits.bound = max(args.limits.bound, scenario->bound);
 	if (boot() != 0)
 		return 2;
 	if (!args.replay)

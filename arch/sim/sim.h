@@ -223,6 +223,7 @@ struct scenario {
 	u32 inject;		   /* faults that may happen: BIT(INJECT_...) */
 	unsigned int ticks, fails; /* at most */
 	unsigned int delays;	   /* stores that wait and late loads, unless --delays says else */
+	unsigned int bound;	   /* preemptions that it takes at least to say something; 0: 2 */
 	void (*setup)(void);
 	struct {
 		unsigned int cpu;
