@@ -11,8 +11,9 @@ import re
 import subprocess
 import sys
 
+import golden
+
 SIM = "build/sim/sim"
-GOLDEN = "tests/sim/golden"
 COLUMN = 36
 OPS = ["", "reads", "writes", "changes", "fence", "MMU", "irqs on"]
 KINDS = {"ipi": "takes the IPI", "tick": "tick", "drain": "a store leaves the buffer"}
@@ -239,19 +240,6 @@ def knock_out(rule, scenarios, machine, limits):
     return worst
 
 
-def golden_path(rule):
-    return os.path.join(GOLDEN, rule + ".txt")
-
-
-def golden_verdicts(rule):
-    """machine -> (scenario, verdict), of the golden file; empty without one."""
-    if not os.path.exists(golden_path(rule)):
-        return {}
-    with open(golden_path(rule), encoding="utf-8") as golden:
-        return {m[1]: (m[2], m[3]) for m in
-                re.finditer(r"^(\S+/\S+): (?:(\S+): )?(.*)$", golden.read(), re.M)}
-
-
 def write_golden(rule, rules, results):
     lines = [f"{rule} {rules[rule]['name']} knocked out", ""]
     shown = None
@@ -261,8 +249,8 @@ def write_golden(rule, rules, results):
             shown = result
     if shown:
         lines += ["", f"{shown['scenario']} on {shown['machine']}", "", *columns(shown, rules)]
-    with open(golden_path(rule), "w", encoding="utf-8") as golden:
-        golden.write("\n".join(lines) + "\n")
+    with open(golden.path(rule), "w", encoding="utf-8") as out:
+        out.write("\n".join(lines) + "\n")
 
 
 # ---- What is run -----------------------------------------------------------------------------
@@ -284,10 +272,10 @@ def explore_clean(scenarios, machines, limits, pool):
 def explore_rule(rule, scenarios, machines, limits):
     """One row: the rule knocked out on each machine."""
     names = [n for n in scenarios if rule in scenarios[n]["rules"]] or list(scenarios)
-    golden = golden_verdicts(rule)
+    before = golden.verdicts(rule)
     results = []
     for machine in machines:
-        known = golden.get(machine, (None, ""))
+        known = before.get(machine, (None, ""))
         order = sorted((n for n in names if fits(scenarios[n], machine)),
                        key=lambda n: (n != known[0], n.startswith(("table_", "rcu_two")), n))
         if known[1].startswith("nothing") and limits.get("quick"):
@@ -301,9 +289,9 @@ def explore_rule(rule, scenarios, machines, limits):
 def compare(rule, results):
     """What the golden file says and is not so any more."""
     lost = []
-    golden = golden_verdicts(rule)
+    before = golden.verdicts(rule)
     for result in results:
-        known = golden.get(result["machine"])
+        known = before.get(result["machine"])
         if known and known[1].startswith("found") and result["status"] != 1:
             lost.append(f"{rule} on {result['machine']}: was {known[1]} in {known[0]}, is "
                         f"{verdict(result)}")

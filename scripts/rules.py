@@ -65,8 +65,6 @@ class Cell:
             slowest = max(self.seconds)
             middle = statistics.median(self.seconds)
             return f"{middle:.1f} s" + (f" ({slowest:.1f})" if len(self.seconds) > 1 else "")
-        if self.verdict in ("redundant", "explored"):
-            return "owed"
         return self.verdict
 
 
@@ -310,11 +308,12 @@ def summary(matrix):
     counts = {}
     for cell in matrix.cells:
         counts[cell.verdict] = counts.get(cell.verdict, 0) + 1
-    owed = counts.get("redundant", 0) + counts.get("explored", 0)
     slow = max((max(c.seconds) for c in matrix.cells if c.seconds), default=0)
     bad = len(matrix.failed()) + sum(bool(control.why) for control in matrix.controls)
     return (f"{len(matrix.cells)} cells: {counts.get('caught', 0)} caught (slowest {slow:.1f} s), "
-            f"{owed} owed to the explorer, {counts.get('n.a.', 0)} not applicable, "
+            f"{counts.get('explored', 0)} found by the explorer, "
+            f"{counts.get('redundant', 0)} shown redundant by it, "
+            f"{counts.get('n.a.', 0)} not applicable, "
             f"{len(matrix.failed())} failed; {len(matrix.controls)} controls; "
             f"{bad + len(matrix.troubles)} failures")
 
@@ -385,7 +384,8 @@ def main():
             for rule in wanted_rules(book):
                 test.say(qemu.show(qemu.command(machine(arch, rule.append(transport)))))
         return 0
-    matrix.troubles = build(ports, test.Builder())
+    matrix.troubles = build(ports, test.Builder()) + \
+        rulebook.check_explored(book, rulebook.load_matrix())
     if not matrix.troubles:
         for arch in ports:
             faults, text = fixed.check(arch)

@@ -4,6 +4,7 @@ import os
 import tempfile
 import unittest
 
+import golden
 import guest
 import rulebook
 import rules
@@ -103,6 +104,22 @@ enum rule;
             del matrix["ONE"]["arm64 ipi"]
             rulebook.save_matrix(matrix, folder)
             self.assertIn("blank", rulebook.check_tree(folder)[0])
+
+    def test_explorers_cells_need_its_word(self):
+        with tempfile.TemporaryDirectory() as folder:
+            book = self.tree(folder)
+            matrix = rulebook.load_matrix(folder)
+            matrix["ONE"].update({"x86_64 ipi": "redundant", "riscv64 unmaskable": "explored"})
+            self.assertEqual(len(rulebook.check_explored(book, matrix)), 2)
+            os.makedirs(os.path.dirname(golden.path("G1", folder)))
+            with open(golden.path("G1", folder), "w", encoding="utf-8") as out:
+                out.write("x86_64/ipi: a: nothing, exhausted at bound 2\n"
+                          "riscv64/sbi: b: found by G1, bound 1\n")
+            self.assertEqual(rulebook.check_explored(book, matrix), [])
+            self.assertIn("bound 2 (`a`)", rulebook.cell_text(book, book.rules[0], "x86_64 ipi",
+                                                              "redundant"))
+            matrix["ONE"].update({"riscv64 unmaskable": "redundant"})
+            self.assertIn("found by G1", rulebook.check_explored(book, matrix)[0])
 
 
 class Matrix(unittest.TestCase):
