@@ -18,6 +18,7 @@
 ##
 ## What it takes
 ##  ARCH=x86_64|arm64|riscv64   CPUS=4  MEM=256M  ACCEL=tcg|kvm
+##  BOOT=kernel|uboot|uboot-disk|uboot64|grub|fw_jump   the way to the kernel (kernel: QEMU's own)
 ##  APPEND="run=test;stress=10;poweroff"   the kernel's command line
 ##  GIC=2|3 (arm64)  CPU=MODEL  MACHINE=NAME,PROPERTY=...  QEMU_ARGS="..."  QEMU=PROGRAM
 ##  PAGE_SIZE=4K|16K|64K (arm64)  the granule
@@ -144,7 +145,7 @@ tools:
 build-tools: $(if $(filter run debug trace,$(MAKECMDGOALS)),tools)
 	@CC='$(CC)' sh scripts/setup build $(ARCH)
 test-tools:
-	@sh scripts/setup run $(TEST_PORTS)
+	@BOOT=all sh scripts/setup run $(TEST_PORTS)
 
 include arch/sim/build.mk
 explore: $(SIM)/sim
@@ -179,6 +180,6 @@ clean:
 .DELETE_ON_ERROR:
 .PHONY: all run debug trace test rules explore torture tools build-tools test-tools doctor \
 	lint docs model help clean FORCE
-export ARCH BUILD RULES PAGE_SIZE CPUS MEM ACCEL APPEND GIC CPU MACHINE QEMU QEMU_ARGS DRY V T \
-	CONFIG STRESS RULE TLB SEEDS JOBS HOSTS
+export ARCH BUILD RULES PAGE_SIZE BOOT CPUS MEM ACCEL APPEND GIC CPU MACHINE QEMU QEMU_ARGS DRY \
+	V T CONFIG STRESS RULE TLB SEEDS JOBS HOSTS
 export PYTHONDONTWRITEBYTECODE := 1

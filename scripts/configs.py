@@ -3,13 +3,15 @@
 
 A configuration's fields, all but the name optional:
   ports    on which ports (default: all)
-  build, rules, page_size, cpus, mem, gic, cpu, machine   as in `make run`
+  build, rules, page_size, cpus, mem, gic, cpu, machine, boot   as in `make run`
   options  kernel options other than run=
   tests    glob of the selftests to run ("" for none)
   stress   seconds of the race (0 for none)
+  says     texts that must stand in the log: what the kernel found and chose
   main     also run when T, CPUS or MEM ask for something of the user's own
   expect   for one that must not boot: text of the one line in which the kernel must say why
-  tree     for the same: how the device tree is spoilt (shim.py)
+  tree     how the device tree is spoilt (shim.py): another image stands where QEMU's loader puts
+           the kernel, and hands on the tree; "whole" for as it was
 """
 ALL = ("x86_64", "arm64", "riscv64")
 DEVICE_TREE = ("arm64", "riscv64")
@@ -24,6 +26,7 @@ class Config:
         self.tests = fields.pop("tests", "*")
         self.stress = fields.pop("stress", 0)
         self.main = fields.pop("main", False)
+        self.says = fields.pop("says", ())
         self.expect = fields.pop("expect", None)
         self.tree = fields.pop("tree", None)
         self.machine = fields  # what qemu.check() takes
@@ -64,6 +67,15 @@ CONFIGS = (
            options="tlb=ipi", stress=3),
     Config("no-sstc", ports=("riscv64",), cpu="rv64,sstc=off", tests="time.*"),
     Config("sv39", ports=("riscv64",), options="sv=39"),
+    Config("uboot", boot="uboot", tests="arch.*", stress=3),
+    Config("uboot-disk", ports=DEVICE_TREE, boot="uboot-disk", tests="arch.*", stress=3),
+    Config("uboot64", ports=("x86_64",), boot="uboot64", tests="arch.*", stress=3,
+           says=("bootelf boot",)),
+    Config("grub", ports=("x86_64",), boot="grub", tests="arch.*", stress=3,
+           says=("Multiboot 2 boot",)),
+    Config("fw_jump", ports=("riscv64",), boot="fw_jump", tests="arch.*", stress=3),
+    Config("placed", ports=DEVICE_TREE, tree="whole", tests="arch.*", stress=3),
+    Config("el2", ports=("arm64",), machine="virt,virtualization=on", tests="arch.*", stress=3),
     Config("sv48", ports=("riscv64",), options="sv=48", tests="arch.*", stress=3),
 )
 

@@ -69,8 +69,12 @@ def tool(name):
 
 def line_for(what, package, needed, why, optional):
     """(the line to print, whether it is a fault)."""
-    name = what[3:] if what.startswith("fw:") else what
-    found = firmware(name) if what.startswith("fw:") else tool(name)
+    kind, _, name = what.rpartition(":")
+    if kind == "file":
+        found = () if os.path.exists(name) else None
+        name = name if len(name) <= 42 else "..." + name[-39:]
+    else:
+        found = firmware(name) if kind == "fw" else tool(name)
     least = version(needed)
     good = found is not None and (not least or at_least(found, least))
     shown = "missing" if found is None else dotted(found) or "there"
@@ -85,7 +89,8 @@ def main():
     here = os.path.dirname(os.path.abspath(__file__))
     done = subprocess.run(["sh", os.path.join(here, "setup"), "table", "x86_64", "arm64",
                            "riscv64"], stdout=subprocess.PIPE, text=True, check=True,
-                          env={k: v for k, v in os.environ.items() if k not in ("CC", "QEMU")})
+                          env={**{k: v for k, v in os.environ.items() if k not in ("CC", "QEMU")},
+                               "BOOT": "all"})
     print(f"{'':9} {'tool':42} {'found':10} {'needed':7} for")
     faults = 0
     for row in done.stdout.splitlines():

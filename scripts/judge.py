@@ -80,6 +80,7 @@ def judge(row, arch, config, outcome, symbols):
         errors += judge_race(row, outcome)
     elif config.stress:
         row.race = "not run"
+    errors += [f"no line with {text!r}" for text in config.says if text not in outcome.text]
     expected = (1,) if row.failed() else (0,)
     ending = ending_trouble(arch, outcome, expected)
     if ending:

@@ -7,6 +7,8 @@ import os
 import re
 import shlex
 
+import loader
+
 # Statuses of a run: 0 to 4 are the kernel's own (include/bug.h); these are the runner's.
 STATUS_LOST = 100       # QEMU ended, and the kernel never said its status
 STATUS_DISAGREES = 101  # the kernel said one status, QEMU ended with another
@@ -28,14 +30,14 @@ PORTS = {
         "host": ("aarch64", "arm64")},
     "riscv64": {
         "program": "qemu-system-riscv64", "machine": "virt", "cpu": "rv64", "image": "grace.img",
-        "extra": ["-bios", "default"],
+        "extra": [],
         "host": ("riscv64",)},
 }
 MAX_CPUS = 64
 GICV2_CPUS = 8
 MEM_LEAST = 4 << 20  # less, and the firmware and the image do not fit
 NAMES = ("ARCH", "CPUS", "MEM", "ACCEL", "APPEND", "GIC", "CPU", "MACHINE", "QEMU", "QEMU_ARGS",
-         "BUILD", "RULES", "PAGE_SIZE")
+         "BUILD", "RULES", "PAGE_SIZE", "BOOT")
 
 
 class BadRequest(Exception):
@@ -70,7 +72,7 @@ def check(wanted):
     """Fills in what was not asked for; raises BadRequest for what nobody can run."""
     w = dict(wanted)
     defaults = {"arch": "x86_64", "cpus": "4", "mem": "256M", "accel": "tcg", "build": "debug",
-                "rules": "switch", "page_size": "4K"}
+                "rules": "switch", "page_size": "4K", "boot": "kernel"}
     for name in (name.lower() for name in NAMES):
         w[name] = w.get(name) or defaults.get(name, "")
     if w["arch"] not in PORTS:
@@ -83,6 +85,9 @@ def check(wanted):
     if not re.fullmatch(r"[1-9][0-9]?", w["cpus"]) or int(w["cpus"]) > MAX_CPUS:
         raise BadRequest(f"CPUS={w['cpus']}: accepted are 1 to {MAX_CPUS}")
     mem_bytes(w["mem"])
+    if w["boot"] not in loader.PATHS[w["arch"]]:
+        raise BadRequest(f"BOOT={w['boot']}: accepted with ARCH={w['arch']} are "
+                         + ", ".join(loader.PATHS[w["arch"]]))
     if w["gic"] and (w["arch"] != "arm64" or w["gic"] not in ("2", "3")):
         raise BadRequest(f"GIC={w['gic']}: accepted are 2 and 3, with ARCH=arm64")
     if w["gic"] == "2" and int(w["cpus"]) > GICV2_CPUS:
@@ -106,6 +111,10 @@ def output_dir(w):
         ("" if page_size == "4K" else "-" + page_size)
 
 
+def image(w):
+    return f"{output_dir(w)}/{PORTS[w['arch']]['image']}"
+
+
 def machine_option(w):
     machine = w["machine"] or PORTS[w["arch"]]["machine"]
     if w["arch"] == "arm64" and "gic-version" not in machine:
@@ -126,14 +135,20 @@ def command(wanted, kernel=None):
     words = [w["qemu"] or port["program"], "-name", "grace,debug-threads=on", "-M", machine,
              "-accel", w["accel"], "-cpu", cpu, "-smp", w["cpus"], "-m", w["mem"], *memory,
              "-display", "none", "-serial", "mon:stdio", "-nic", "none", "-no-reboot",
-             *port["extra"],
-             "-kernel", kernel or f"{output_dir(w)}/{port['image']}"]
-    if w["append"]:
-        words += ["-append", w["append"]]
+             *port["extra"], *loader.words(w, output_dir(w), kernel or image(w))]
     try:
         return words + shlex.split(w["qemu_args"])
     except ValueError as error:
         raise BadRequest(f"QEMU_ARGS={w['qemu_args']}: {error}") from None
+
+
+def prepare(wanted, words):
+    """Makes the files that a command line from command() names; the image is built."""
+    w = check(wanted)
+    lack = loader.lacking(w)
+    if lack:
+        raise BadRequest(lack)
+    loader.prepare(w, output_dir(w), words, image(w))
 
 
 def show(words):

@@ -135,6 +135,11 @@ def main():
     if os.environ.get("DRY"):
         return 0
     try:
+        qemu.prepare(wanted, words)
+    except (OSError, subprocess.CalledProcessError, qemu.BadRequest) as error:
+        print(f"make: {error}", file=sys.stderr)
+        return qemu.STATUS_USAGE
+    try:
         code, watcher = run(words, wanted, debug)
     except FileNotFoundError:
         print(f"make: {words[0]}: not found (`make doctor`)", file=sys.stderr)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Machines whose device tree is spoilt: a shim (tests/shim) stands where QEMU puts the kernel and
-hands the spoilt tree to the real image."""
+"""Machines whose device tree is spoilt, or whose image lies elsewhere: a shim (tests/shim) stands
+where QEMU puts the kernel and hands the tree to the real image, at another address that its header
+allows."""
 import struct
 import subprocess
 
@@ -11,10 +12,12 @@ PLACES = {"arm64": (0x44000000, 0x47000000), "riscv64": (0x84000000, 0x87000000)
 
 
 def spoil(tree, how):
-    """A device tree with a fault that its reader must notice."""
+    """A device tree with a fault that its reader must notice, or as it was."""
     total, struct_at = struct.unpack_from(">II", tree, 4)
     struct_size, = struct.unpack_from(">I", tree, 36)
     middle = (struct_at + struct_size // 2) & ~3
+    if how == "whole":
+        return tree
     if how == "magic":
         return b"\xd0\x0d\xfe\xee" + tree[4:]
     if how == "cut":
@@ -35,7 +38,7 @@ def command(w, how):
 
 
 def prepare(w, how):
-    """Writes a spoilt copy of the device tree that QEMU makes for this machine."""
+    """Writes such a copy of the device tree that QEMU makes for this machine."""
     out = qemu.output_dir(w)
     good, bad = f"{out}/good.dtb", f"{out}/{how}.dtb"
     dump = qemu.command(w, kernel=f"{out}/shim.img")

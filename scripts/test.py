@@ -14,6 +14,7 @@ import unittest
 import configs
 import guest
 import judge
+import loader
 import qemu
 import report
 import shim
@@ -60,7 +61,7 @@ def seconds(text):
 def request(arch, config, **more):
     settings = {"cpus": 4, "mem": "256M", "arch": arch, "accel": "tcg", "append": config.append(),
                 "build": asked("BUILD"), "rules": asked("RULES"), "gic": "", "cpu": "",
-                "machine": ""}
+                "machine": "", "boot": "kernel"}
     settings.update(config.machine)
     settings.update(more)
     return qemu.check(qemu.from_environment(**settings))
@@ -110,6 +111,10 @@ def run_one(arch, config, builder):
     row = report.Row(arch, config.name)
     w = request(arch, config)
     row.log = f"{LOGS}/{arch}-{config.name}.log"
+    lack = loader.lacking(w)
+    if lack:
+        row.add("boot", "skipped", lack)
+        return row
     failure = builder.failure(w)
     if failure is not None:
         row.add("build", "failed", f"{qemu.output_dir(w)} does not build\n{failure}")
@@ -117,6 +122,8 @@ def run_one(arch, config, builder):
     words = command_for(w, config)
     if config.tree:
         shim.prepare(w, config.tree)
+    else:
+        qemu.prepare(w, words)
     if asked("V"):
         say(qemu.show(words))
     outcome = guest.Guest(words, int(w["cpus"]), row.log, TIME_LIMIT + config.stress).run()

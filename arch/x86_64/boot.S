@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the loader to C: the boot CPU by PVH (Xen note 18) or by a loader that jumps to the ELF
- * entry, every other CPU by the start-up IPI.
+ * From the loader to C: the boot CPU by PVH (Xen note 18), by Multiboot 2, or by a loader that
+ * jumps to the ELF entry; every other CPU by the start-up IPI.
  *
- * Entry: 32-bit protected mode, paging off, ebx = struct hvm_start_info, perhaps; or 64-bit mode
- * with this code mapped at its physical address. Nothing else is believed: interrupts may be on.
+ * Entry: 32-bit protected mode, paging off, or 64-bit mode with this code mapped at its physical
+ * address. Nothing else is believed: interrupts may be on. What the registers hold is kept in
+ * boot_registers, for firmware.c to find out which loader it was.
  * Until paging is on, code and data are used at their physical addresses: PHYS(). A CPU that lacks
  * what the kernel needs is named on COM1 and the machine is ended.
  * See also: start.c, which goes on; smp.c, which starts the others.
@@ -17,6 +18,7 @@
 #define COM1 0x3f8
 #define EXIT_BAD_BOOT 2
 #define NX_HIGH 0x80000000	/* in the upper half of an entry */
+#define MB2_HEADER_MAGIC 0xe85250d6
 #define TABLE 0x003		/* present, writable */
 #define LEAF_2M 0x0e3		/* and accessed, dirty, large */
 
@@ -36,12 +38,17 @@
 primary_entry:
 	cli
 	cld
+	movl	%eax, %ecx
 	xorl	%eax, %eax
 	.byte	0x40			/* 32-bit: inc eax. 64-bit: a prefix that changes nothing */
 	testl	%eax, %eax
 	jz	primary_from_64
+	movl	$4, %esi
 primary_32:
-	movl	%ebx, %ebp		/* kept: CPUID takes ebx */
+	movl	%ecx, PHYS(boot_registers)
+	movl	%edx, PHYS(boot_registers) + 4
+	movl	%ebx, PHYS(boot_registers) + 8
+	movl	%esi, PHYS(boot_registers) + 12
 	lgdt	PHYS(boot_gdtr)
 	ljmp	$BOOT_CS32, $PHYS(1f)
 1:	movl	$KERNEL_DS, %eax
@@ -67,6 +74,10 @@ made:
 /* A 64-bit loader's paging is given up: it may have the wrong number of levels. On its stack. */
 	.code64
 primary_from_64:
+	movl	%edi, %ecx		/* a C function's arguments, eax and edx in 32 bits */
+	movl	%esi, %edx
+	xorl	%ebx, %ebx		/* no start info */
+	movl	$8, %esi
 	lgdt	PHYS(boot_gdtr)
 	pushq	$BOOT_CS32
 	pushq	$PHYS(1f)
@@ -77,7 +88,6 @@ primary_from_64:
 	movl	%cr0, %eax
 	andl	$~CR0_PG, %eax
 	movl	%eax, %cr0
-	xorl	%ebx, %ebx		/* no start info */
 	jmp	primary_32
 
 /* Goes to cpu_lacks with edi = name unless the bit of that CPUID leaf's register is set. */
@@ -155,7 +165,7 @@ make_tables:
 	movl	$(PHYS(boot_pml4) + TABLE), PHYS(boot_pml5) + 511 * 8
 	jmp	made
 
-/* edi = 64-bit code to go on at, physical. Keeps ebp. */
+/* edi = 64-bit code to go on at, physical. */
 enter_64:
 	movl	PHYS(boot_cr4), %eax
 	movl	%eax, %cr4
@@ -223,13 +233,32 @@ secondary_32:
 	jmp	enter_64
 
 	.code64
-/* Still at physical addresses; from here to the high ones. ebp = start info. */
+/* Still at physical addresses; from here to the high ones. */
 primary_64:
 	movq	$primary_high, %rax
 	jmp	*%rax
 secondary_64:
 	movq	$secondary_high, %rax
 	jmp	*%rax
+
+/*
+ * Multiboot 2's header: entered at primary_entry too, with what firmware.c reads wanted. Of the
+ * flat image, by addresses: the entry that the ELF header has to name, for bootelf, is physical,
+ * and GRUB looks for it among the segments' virtual addresses.
+ */
+	.balign	8
+mb2_header:
+	.long	MB2_HEADER_MAGIC, 0, mb2_header_end - mb2_header
+	.long	-(MB2_HEADER_MAGIC + mb2_header_end - mb2_header)
+	.word	1, 0			/* tags wanted: command line, memory map */
+	.long	16, 1, 6		/* (each tag begins at a multiple of 8) */
+	.word	2, 0			/* where the image goes, and what to clear behind it */
+	.long	24, PHYS(mb2_header), LINK_PHYS, PHYS(bss_start), PHYS(bss_end)
+	.word	3, 0			/* entry */
+	.long	12, PHYS(primary_entry), 0
+	.word	0, 0
+	.long	8
+mb2_header_end:
 
 	.text
 .macro set_msr msr
@@ -245,7 +274,6 @@ primary_high:
 	set_msr	MSR_GS_BASE		/* CPU 0's per-CPU area is the image's: distance 0 */
 	set_msr	MSR_KERNEL_GS_BASE
 	movq	$(init_stack + 2 * STACK_SIZE), %rsp
-	movl	%ebp, %edi
 	xorl	%ebp, %ebp
 	call	arch_start
 	ud2
@@ -343,10 +371,11 @@ name_nx:	.asciz "execute-disable pages (NX)"
 
 	.data
 	.balign	8
-	.globl	secondary_apic_id, secondary_stack, secondary_percpu
+	.globl	secondary_apic_id, secondary_stack, secondary_percpu, boot_registers
 secondary_apic_id:	.quad -1	/* the CPU that is being started, or -1 */
 secondary_stack:	.quad 0
 secondary_percpu:	.quad 0
+boot_registers:		.long 0, 0, 0, 0 /* struct boot_registers */
 boot_cr4:		.long CR4_PAE
 boot_cr3:		.long PHYS(boot_pml4)
 

@@ -19,7 +19,7 @@
 
 phys_t image_phys_base = LINK_PHYS;
 
-void arch_start(phys_t start_info);
+void arch_start(void);
 
 /* ---- The console -------------------------------------------------------------------------- */
 
@@ -96,7 +96,7 @@ static void find_cpus(void)
 	boot.nr_cpus_seen += acpi.nr_cpus_seen - acpi.nr_cpus;
 }
 
-void arch_start(phys_t start_info)
+void arch_start(void)
 {
 	kernel_root = read_cr3() & PTE_ADDR_MASK;
 	boot.mapped_start = 0;
@@ -106,7 +106,7 @@ void arch_start(phys_t start_info)
 	cpu_tables_load();
 	features_detect();
 	start_console();
-	firmware_read(start_info);
+	firmware_read(&boot_registers);
 	boot_limit_memory();
 	acpi_read(boot.rsdp);
 	if (acpi.nr_ioapics == 0) /* nothing would route the interrupt: the console polls */

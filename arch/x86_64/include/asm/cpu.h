@@ -130,8 +130,16 @@ bool features_match(void);
 /* This CPU's APIC id, from CPUID: right before the APIC itself is reached. */
 u32 cpu_apic_id(void);
 
-/* firmware.c: memory, command line and ACPI root, from PVH's start info or without. */
-void firmware_read(phys_t start_info);
+/* What boot.S was entered with. */
+struct boot_registers {
+	u32 a, d; /* eax and edx, or in 64-bit mode edi and esi */
+	u32 b;	  /* ebx, or 0 */
+	u32 word; /* bytes of the loader's pointers: 4 or 8 */
+};
+extern const struct boot_registers boot_registers;
+
+/* firmware.c: memory, command line and ACPI root, by whichever loader it was. */
+void firmware_read(const struct boot_registers *regs);
 
 /* cpu.c */
 #define IST_BLOCK_ORDER 2 /* pages of a CPU's stacks for NMIs and fatal traps, log2 */
