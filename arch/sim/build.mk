@@ -15,7 +15,7 @@ SIM_HOST := $(filter-out arch/sim/kernel.c,$(sort $(wildcard arch/sim/*.c))) arc
 SIM_WARN := -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-tsan -Werror
 SIM_COMMON := -std=gnu11 -O2 -g -fno-common -fno-pie -fno-pic -fno-strict-aliasing \
 	-fno-stack-protector -fcf-protection=none -fno-omit-frame-pointer -DGRACE_DEBUG $(SIM_WARN) \
-	-Iarch/sim/include -Iinclude -I$(SIM)/include $(SIM_EXTRA)
+	-Iarch/sim/include/explore -Iarch/sim/include -Iinclude -I$(SIM)/include $(SIM_EXTRA)
 SIM_KFLAGS := $(SIM_COMMON) -ffreestanding -fno-builtin -mgeneral-regs-only -mno-red-zone \
 	-fno-optimize-sibling-calls -fno-delete-null-pointer-checks -fno-asynchronous-unwind-tables \
 	-fsanitize=thread --param tsan-distinguish-volatile=1 --param tsan-instrument-func-entry-exit=0
