@@ -38,7 +38,7 @@ $(SIM)/include/scenarios.h: $(SIM)/flags
 	$(Q)for f in $(basename $(notdir $(wildcard tests/sim/*.c))); do echo "X($$f)"; done > $@
 
 # The kernel's data goes to the arena, and its names do not meet the C library's.
-$(SIM_KERNEL:%=$(SIM)/%.o): $(SIM)/%.o: % $(SIM)/flags
+$(SIM_KERNEL:%=$(SIM)/%.o): $(SIM)/%.o: % $(SIM)/flags arch/sim/build.mk
 	$(call say,SIM,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(SIM_CC) $(SIM_KFLAGS) -MMD -MP -c $< -o $@
@@ -46,13 +46,15 @@ $(SIM_KERNEL:%=$(SIM)/%.o): $(SIM)/%.o: % $(SIM)/flags
 		$(foreach n,$(SIM_NAMES),--redefine-sym $(n)=grace_$(n)) $@
 
 # What an oracle's file calls instead of what the kernel's files call: oracle.c.
-$(SIM_ORACLES:%=$(SIM)/%.o): $(SIM)/%.o: % $(SIM)/flags
+$(SIM_ORACLES:%=$(SIM)/%.o): $(SIM)/%.o: % $(SIM)/flags arch/sim/build.mk
 	$(call say,SIM,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(SIM_CC) $(SIM_KFLAGS) -DSIM_ORACLE -MMD -MP -c $< -o $@
 	$(Q)nm -u $@ | sed -n 's/.* __tsan_\(.*\)/__tsan_\1 oracle_tsan_\1/p' > $@.syms
 	$(Q)objcopy --rename-section .data=.kdata --rename-section .bss=.kbss \
-		$(foreach n,$(SIM_NAMES),--redefine-sym $(n)=grace_$(n)) --redefine-syms=$@.syms \
+		$(foreach n,$(filter-out mem%,$(SIM_NAMES)),--redefine-sym $(n)=grace_$(n)) \
+		--redefine-syms=$@.syms \
+		--redefine-sym memset=oracle_memset --redefine-sym memcpy=oracle_memcpy \
 		--redefine-sym sim_irq_save=oracle_irq_save \
 		--redefine-sym sim_mb_after_rmw=oracle_no_barrier \
 		--redefine-sym preempt_schedule=oracle_no_preemption \

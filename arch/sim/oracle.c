@@ -27,6 +27,7 @@
 #include <pgtable.h>
 #include <spinlock.h>
 #include <stdio.h>
+#include <string.h>
 
 bool oracles_on;
 
@@ -119,6 +120,20 @@ ATOMIC(8, u8)
 ATOMIC(16, u16)
 ATOMIC(32, u32)
 ATOMIC(64, u64)
+
+void *oracle_memset(void *to, int c, size_t n);
+void *oracle_memset(void *to, int c, size_t n)
+{
+	note_oracle((u64)to, n);
+	return memset(to, c, n);
+}
+
+void *oracle_memcpy(void *to, const void *from, size_t n);
+void *oracle_memcpy(void *to, const void *from, size_t n)
+{
+	note_oracle((u64)to, n);
+	return memcpy(to, from, n);
+}
 
 /* ---- What they call of the kernel -------------------------------------------------------- */
 
