@@ -4,6 +4,7 @@
 
     test.py PORT...     with T, CONFIG, STRESS, CPUS, MEM, QEMU, DRY, V of `make help` from make
 """
+import concurrent.futures
 import fnmatch
 import os
 import subprocess
@@ -12,6 +13,7 @@ import time
 import unittest
 
 import configs
+import explore
 import guest
 import judge
 import loader
@@ -152,6 +154,23 @@ def host_row():
     return row
 
 
+def explorer_row():
+    """The explorer's quick run: scenarios exhausted, and known counterexamples found again."""
+    row = report.Row("sim", "explore")
+    start = time.monotonic()
+    env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE") and k != "MFLAGS"}
+    done = subprocess.run(["make", "-s", f"-j{os.cpu_count() or 1}", explore.SIM], env=env,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        row.add("build", "failed", f"{explore.SIM} does not build\n{done.stdout}")
+        return row
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for name, passed, text in explore.quick(pool):
+            row.add(name, "passed" if passed else "failed", text)
+    row.seconds = time.monotonic() - start
+    return row
+
+
 def announce(row):
     """The line of progress of one run, and what failed in it."""
     verdict = "FAILED" if row.failed() else "ok"
@@ -188,7 +207,10 @@ def main():
               + ", ".join(c.name for c in configs.CONFIGS + configs.BAD), file=sys.stderr)
         return qemu.STATUS_USAGE
     rows.append(host_row())
-    announce(rows[0])
+    announce(rows[-1])
+    if tuple(ports) == tuple(qemu.PORTS) and not any(map(asked, ("T", "CONFIG", "CPUS", "MEM"))):
+        rows.append(explorer_row())
+        announce(rows[-1])
     for arch, wanted in chosen.items():
         for config in wanted:
             rows.append(run_one(arch, config, builder))

@@ -31,7 +31,7 @@ const struct scenario *scenario;
 
 #define RACES_DEFAULT 100 /* runs by chance that look for data races, before each search */
 
-#define DELAYS_OF_SCENARIO ~0u
+#define OF_SCENARIO ~0u /* as it states */
 
 static struct {
 	const char *scenario, *machine, *knockout, *replay, *save;
@@ -40,7 +40,10 @@ static struct {
 	bool breakpoints, oracles;
 } args = {
 	.machine = "x86_64/ipi",
-	.limits = { .bound = 2, .delays = DELAYS_OF_SCENARIO, .states = 1UL << 25, .seconds = 60 },
+	.limits = { .bound = OF_SCENARIO,
+		    .delays = OF_SCENARIO,
+		    .states = 1UL << 25,
+		    .seconds = 60 },
 	.seed = 1,
 	.races = RACES_DEFAULT
 };
@@ -268,11 +271,17 @@ static int run(void)
 	return r.found ? 1 : r.exhausted ? 0 : 3;
 }
 
+/* Preemptions within which a scenario is exhausted. */
+static unsigned int stated_bound(const struct scenario *s)
+{
+	return s->bound ? s->bound : BOUND_USUAL;
+}
+
 static int list(void)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(scenarios); i++)
-		printf("scenario %s %u %s %s\n", scenarios[i]->name, scenarios[i]->cpus,
-		       scenarios[i]->needs ? scenarios[i]->needs : "all", scenarios[i]->what);
+		printf("scenario %s %u %u %s %s\n", scenarios[i]->name, scenarios[i]->cpus,
+		       stated_bound(scenarios[i]), scenarios[i]->needs ? scenarios[i]->needs : "all", scenarios[i]->what);
 	for (const struct model *m = models; m->name; m++)
 		printf("machine %s\n", m->name);
 	for (unsigned int i = 0; i < NR_RULES; i++)
@@ -338,9 +347,10 @@ int main(int argc, char **argv)
 		fprintf(stderr, "sim: no scenario is called %s\n", args.scenario);
 		return 2;
 	}
-	if (args.limits.delays == DELAYS_OF_SCENARIO)
+	if (args.limits.delays == OF_SCENARIO)
 		args.limits.delays = scenario->delays;
-	args.limits.bound = max(args.limits.bound, scenario->bound);
+	if (args.limits.bound == OF_SCENARIO)
+		args.limits.bound = stated_bound(scenario);
 	if (boot() != 0)
 		return 2;
 	if (!args.replay)

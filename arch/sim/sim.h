@@ -216,6 +216,7 @@ void oracles_start(bool on);
 /* ---- The scenarios: tests/sim/ ----------------------------------------------------------- */
 
 #define MAX_ROLES 6
+#define BOUND_USUAL 2
 struct scenario {
 	const char *name, *what;
 	unsigned int cpus;
@@ -223,7 +224,7 @@ struct scenario {
 	u32 inject;		   /* faults that may happen: BIT(INJECT_...) */
 	unsigned int ticks, fails; /* at most */
 	unsigned int delays;	   /* stores that wait and late loads, unless --delays says else */
-	unsigned int bound;	   /* preemptions that it takes at least to say something; 0: 2 */
+	unsigned int bound;	   /* preemptions within which it is exhausted; 0: BOUND_USUAL */
 	void (*setup)(void);
 	struct {
 		unsigned int cpu;
