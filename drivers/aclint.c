@@ -22,7 +22,8 @@ static void find_registers(const struct fdt *f, int node, const u32 *intc, unsig
 {
 	u64 addr, size;
 
-	if (!fdt_enabled(f, node) || fdt_reg(f, node, 0, &addr, &size) != 0)
+	if (!fdt_enabled(f, node) || fdt_reg(f, node, 0, &addr, &size) != 0 ||
+	    addr % sizeof(u32) != 0)
 		return;
 	for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
 		int i = fdt_interrupt_index(f, node, intc[cpu], S_SOFTWARE);

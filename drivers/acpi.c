@@ -4,8 +4,8 @@
  * and power).
  *
  * Why it exists: they are where PC firmware says which CPUs there are. Every address, length and
- * checksum is looked at before it is believed; a table that is wrong ends the boot with a line that
- * says how.
+ * checksum is looked at before it is believed. A root or a MADT that is wrong ends the boot with a
+ * line that says how: CPUs would be missing. A wrong FADT is a warning.
  * Contexts: boot CPU, boot page tables: what is needed is copied, for later the tables are not
  * mapped.
  * See also: include/acpi.h. The numbers in brackets are sections of the ACPI Specification 6.5.
@@ -109,17 +109,29 @@ static bool sums_to_zero(const void *p, u32 size)
 	return sum == 0;
 }
 
-/* The table at pa, whole, or the end of the boot. */
-static const struct header *table_at(phys_t pa, const char *what, u32 size_min)
+/* The table at pa, whole; NULL if it is not to be believed, and *why says so. */
+static const struct header *find_whole(phys_t pa, u32 size_min, const char **why)
 {
 	const struct header *h = reach(pa, sizeof(*h));
 
+	*why = NULL;
 	if (!h)
-		boot_fail("ACPI: %s is out of reach, at %#llx", what, (unsigned long long)pa);
-	if (h->length < size_min || h->length > TABLE_MAX || !reach(pa, h->length))
-		boot_fail("ACPI: %s has a length of %u", what, h->length);
-	if (!sums_to_zero(h, h->length))
-		boot_fail("ACPI: %s has a wrong checksum", what);
+		*why = "is out of reach";
+	else if (h->length < size_min || h->length > TABLE_MAX || !reach(pa, h->length))
+		*why = "has a length that it cannot have";
+	else if (!sums_to_zero(h, h->length))
+		*why = "has a wrong checksum";
+	return *why ? NULL : h;
+}
+
+/* The same for a table without which the machine is not known: its fault is the boot's end. */
+static const struct header *table_at(phys_t pa, const char *what, u32 size_min)
+{
+	const char *why;
+	const struct header *h = find_whole(pa, size_min, &why);
+
+	if (!h)
+		boot_fail("ACPI: the %s at %#llx %s", what, (unsigned long long)pa, why);
 	return h;
 }
 
@@ -292,10 +304,17 @@ static u16 fadt_port(const struct header *fadt, u32 offset)
 	return port <= 0xffff ? (u16)port : 0;
 }
 
+/* Time has other sources and power-off other ways: a broken one is as none. */
 static void read_fadt(phys_t pa)
 {
-	const struct header *fadt = table_at(pa, "FADT", sizeof(*fadt));
+	const char *why;
+	const struct header *fadt = find_whole(pa, sizeof(*fadt), &why);
 
+	if (!fadt) {
+		printk("ACPI: the FADT at %#llx %s: neither its timer nor its power-off are used",
+		       (unsigned long long)pa, why);
+		return;
+	}
 	if (fadt_field(fadt, FADT_FLAGS, 4) & FADT_HW_REDUCED) {
 		if (fadt_field(fadt, FADT_SLEEP_CONTROL, 1) == 0) /* in memory */
 			acpi.sleep_control = fadt_field(fadt, FADT_SLEEP_CONTROL + 4, 8);

@@ -74,7 +74,7 @@ int aplic_init(const struct fdt *f, const u32 *intc, bool msi)
 	u64 addr, size, used;
 
 	if (!fdt_compatible(f, node, "riscv,aplic") || !fdt_enabled(f, node) ||
-	    fdt_reg(f, node, 0, &addr, &size) != 0)
+	    fdt_reg(f, node, 0, &addr, &size) != 0 || addr % sizeof(u32) != 0)
 		return -ENODEV;
 	msi_parent = msi ? fdt_u32(f, node, "msi-parent", 0) : 0;
 	boot_idc = msi_parent ? -1 : fdt_interrupt_index(f, node, intc[0], S_EXTERNAL);

@@ -15,7 +15,7 @@
 #include <printk.h>
 #include <string.h>
 
-#define MAX_ENTRIES (4 * BOOT_MAX_RANGES)
+#define MAX_ENTRIES (8 * BOOT_MAX_RANGES) /* looked for, a node's one too many included */
 
 typedef void (*range_fn)(phys_t start, phys_t end);
 
@@ -34,8 +34,10 @@ static void add_reg(const struct fdt *f, int node, range_fn fn, unsigned int *le
 {
 	u64 addr, size;
 
-	for (unsigned int n = 0; *left > 0 && fdt_reg(f, node, n, &addr, &size) == 0; n++) {
+	for (unsigned int n = 0; *left > 0; n++) {
 		(*left)--;
+		if (fdt_reg(f, node, n, &addr, &size) != 0)
+			break;
 		add_range(fn, addr, size);
 	}
 }
@@ -120,6 +122,16 @@ int fdt_interrupt_index(const struct fdt *f, int node, u32 phandle, u32 irq)
 	return -ENOENT;
 }
 
+int fdt_gic_intid(const void *spec)
+{
+	u32 type = fdt_cell(spec, 0), nr = fdt_cell(spec, 1);
+
+	/* 0: shared, INTIDs from 32 up; 1: private to each CPU, from 16 up. */
+	if (type > 1 || nr >= (type == 0 ? 988u : 16u))
+		return -ENOENT;
+	return (int)nr + (type == 0 ? 32 : 16);
+}
+
 /*
  * The controller's number of the node's first interrupt, and its phandle; 0 if the node has none
  * that is understood.
@@ -145,8 +157,7 @@ static u32 first_interrupt(const struct fdt *f, int node, u32 *controller)
 		return 0;
 	if (cells < 3)
 		return fdt_cell(spec, 0);
-	/* A GIC's three cells: 0 is a shared interrupt (from 32), 1 a private one (from 16). */
-	return fdt_cell(spec, 1) + (fdt_cell(spec, 0) == 0 ? 32 : 16);
+	return (u32)max(fdt_gic_intid(spec), 0);
 }
 
 static const struct {
@@ -168,9 +179,15 @@ static bool use_console(const struct fdt *f, int node)
 		if (!fdt_compatible(f, node, consoles[i].compatible) ||
 		    fdt_reg(f, node, 0, &addr, &size) != 0)
 			continue;
+		addr += fdt_u32(f, node, "reg-offset", 0);
+		u32 shift = fdt_u32(f, node, "reg-shift", 0) & 3;
+
+		/* Words that are not aligned cannot be read from a device. */
+		if ((consoles[i].type == CONSOLE_PL011 || shift == 2) && addr % sizeof(u32) != 0)
+			continue;
 		boot.console.type = consoles[i].type;
-		boot.console.base = addr + fdt_u32(f, node, "reg-offset", 0);
-		boot.console.reg_shift = fdt_u32(f, node, "reg-shift", 0) & 3;
+		boot.console.base = addr;
+		boot.console.reg_shift = shift;
 		boot.console.irq = first_interrupt(f, node, &boot.console.irq_parent);
 		return true;
 	}

@@ -46,12 +46,12 @@ void gic_init(const struct fdt *f)
 	features_add("%s", chip->name);
 }
 
-volatile void *gic_map(const struct fdt *f, int node, unsigned int n, u64 *size)
+volatile void *gic_map(const struct fdt *f, int node, unsigned int n, u64 least, u64 *size)
 {
 	volatile void *regs = NULL;
 	u64 addr;
 
-	if (fdt_reg(f, node, n, &addr, size) == 0)
+	if (fdt_reg(f, node, n, &addr, size) == 0 && *size >= least && addr % sizeof(u64) == 0)
 		regs = ioremap(addr, *size);
 	if (!regs)
 		boot_fail("interrupt controller: registers %u are missing or cannot be mapped", n);
@@ -97,8 +97,7 @@ int gic_fdt_irq(const struct fdt *f, int node, unsigned int n)
 
 	if (!spec || cells < 3 || (u64)cells * 4 * (n + 1) > len)
 		return -ENOENT;
-	spec += cells * 4 * n;
-	return fdt_cell(spec, 1) + (fdt_cell(spec, 0) == 0 ? GIC_NR_PRIVATE : 16);
+	return fdt_gic_intid(spec + 4ULL * cells * n);
 }
 
 void gic_set_handler(u32 intid, gic_handler fn)

@@ -17,6 +17,8 @@
 #define GICC_BPR 0x08
 #define GICC_IAR 0x0c
 #define GICC_EOIR 0x10
+#define GICC_SIZE 0x14 /* as far as it is used */
+#define GICD_SIZE 0x1000
 #define GICV2_CPUS 8
 /*
  * Group 0 for all. Without security extensions, or in the secure world, a read of IAR returns only
@@ -112,8 +114,8 @@ const struct gic_chip *gic_v2_init(const struct fdt *f, int node)
 {
 	u64 size;
 
-	dist = gic_map(f, node, 0, &size);
-	cpu_if = gic_map(f, node, 1, &size);
+	dist = gic_map(f, node, 0, GICD_SIZE, &size);
+	cpu_if = gic_map(f, node, 1, GICC_SIZE, &size);
 	gic_write(dist, GICD_CTLR, 0);
 	gic_dist_quiet(dist, GICV2_GROUPS);
 	gic_write(dist, GICD_CTLR, 1);

@@ -17,6 +17,7 @@
 #define GICD_CTLR_ARE BIT(4)
 #define GICD_CTLR_RWP BIT(31)
 #define GICD_IROUTER 0x6000
+#define GICD_SIZE 0x10000
 
 #define GICR_CTLR 0x0000
 #define GICR_TYPER 0x0008
@@ -228,10 +229,13 @@ const struct gic_chip *gic_v3_init(const struct fdt *f, int node)
 
 	if (p && (len == 4 || len == 8))
 		stride = fdt_cell(p, len / 4 - 1);
-	dist = gic_map(f, node, 0, &size);
+	if (stride % GICR_SGI_BASE != 0 || (stride && stride < GICR_FRAMES))
+		boot_fail("GICv3: redistributors cannot be %#llx bytes apart",
+			  (unsigned long long)stride);
+	dist = gic_map(f, node, 0, GICD_SIZE, &size);
 	for (; nr_regions < wanted && nr_regions < MAX_REGIONS; nr_regions++)
 		regions[nr_regions].base =
-			gic_map(f, node, 1 + nr_regions, &regions[nr_regions].size);
+			gic_map(f, node, 1 + nr_regions, GICR_FRAMES, &regions[nr_regions].size);
 	init_dist();
 	return &gic_v3;
 }

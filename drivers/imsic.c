@@ -56,7 +56,8 @@ static phys_t file_address(const struct fdt *f, int node, u64 index, u32 guest_b
 
 	for (unsigned int n = 0; fdt_reg(f, node, n, &addr, &size) == 0; n++) {
 		if (offset < size)
-			return size - offset >= 1 << FILE_SHIFT ? addr + offset : 0;
+			return size - offset >= 1 << FILE_SHIFT &&
+			       IS_ALIGNED(addr, 1 << FILE_SHIFT) ? addr + offset : 0;
 		offset -= ALIGN_UP(size, stride);
 	}
 	return 0;

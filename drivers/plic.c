@@ -63,7 +63,7 @@ int plic_init(const struct fdt *f, const u32 *intc, unsigned int nr_cpus)
 	int node = find_plic(f), largest;
 	u64 addr, size, used;
 
-	if (node < 0 || fdt_reg(f, node, 0, &addr, &size) != 0)
+	if (node < 0 || fdt_reg(f, node, 0, &addr, &size) != 0 || addr % sizeof(u32) != 0)
 		return -ENODEV;
 	largest = find_contexts(f, node, intc, nr_cpus);
 	used = THRESHOLD((u64)(largest + 1));

@@ -51,6 +51,10 @@ int fdt_reg(const struct fdt *f, int node, unsigned int n, u64 *addr, u64 *size)
  * the CPUs so. -ENOENT if it is not there.
  */
 int fdt_interrupt_index(const struct fdt *f, int node, u32 phandle, u32 irq);
+/*
+ * The INTID that three cells of a GIC's "interrupts" stand for, or -ENOENT: they are untrusted too.
+ */
+int fdt_gic_intid(const void *spec);
 /* True if the node's status is absent, "okay" or "ok". */
 bool fdt_enabled(const struct fdt *f, int node);
 /* The n-th entry of the memory reservation block; -ENOENT after the last. */

@@ -55,8 +55,8 @@ struct gic_chip {
 const struct gic_chip *gic_v2_init(const struct fdt *f, int node);
 const struct gic_chip *gic_v3_init(const struct fdt *f, int node);
 
-/* Maps the n-th "reg" of the controller's node; boot_fail() if there is none. */
-volatile void *gic_map(const struct fdt *f, int node, unsigned int n, u64 *size);
+/* Maps the n-th "reg" of the controller's node; boot_fail() if there is none of `least` bytes. */
+volatile void *gic_map(const struct fdt *f, int node, unsigned int n, u64 least, u64 *size);
 /* Distributor: what both versions do alike. */
 #define GICD_CTLR 0x000
 #define GICD_TYPER 0x004

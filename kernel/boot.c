@@ -65,14 +65,18 @@ static bool insert_range(struct mem_range *r, unsigned int *nr, phys_t start, ph
 
 void boot_add_mem(phys_t start, phys_t end)
 {
-	start = ALIGN_UP(start, PAGE_SIZE);
-	end = ALIGN_DOWN(end, PAGE_SIZE);
-	if (start < end && end > DIRECT_MAP_SIZE) {
+	if (start >= end)
+		return;
+	/* Cut before it is rounded up: a start near the end of all addresses would become 0. */
+	if (end > DIRECT_MAP_SIZE) {
 		printk("memory: %#llx-%#llx is beyond what Grace maps and stays unused",
 		       (unsigned long long)max(start, (phys_t)DIRECT_MAP_SIZE),
 		       (unsigned long long)end);
 		end = DIRECT_MAP_SIZE;
+		start = min(start, end);
 	}
+	start = ALIGN_UP(start, PAGE_SIZE);
+	end = ALIGN_DOWN(end, PAGE_SIZE);
 	if (start < end && !insert_range(boot.mem, &boot.nr_mem, start, end))
 		printk("memory: more than %u ranges: %#llx-%#llx stays unused", BOOT_MAX_RANGES,
 		       (unsigned long long)start, (unsigned long long)end);
@@ -113,16 +117,20 @@ void boot_limit_memory(void)
 	}
 }
 
+/* Beyond what Grace maps there is nothing to keep out of. */
 void boot_reserve(phys_t start, phys_t end)
 {
+	end = min(end, (phys_t)DIRECT_MAP_SIZE);
 	if (start < end && !insert_range(boot.reserved, &boot.nr_reserved, start, end))
 		reserve_by_growing(start, end);
 }
 
 void boot_set_cmdline(const char *s, size_t max)
 {
-	size_t len = strlen(boot.cmdline), room, n = strnlen(s, max);
+	size_t len = strlen(boot.cmdline), room, n;
 
+	/* A line without an end is not looked at further than it could be used. */
+	n = strnlen(s, min(max, (size_t)BOOT_CMDLINE_MAX));
 	if (len && n && len + 1 < BOOT_CMDLINE_MAX)
 		boot.cmdline[len++] = ' ';
 	room = BOOT_CMDLINE_MAX - 1 - len;

@@ -33,6 +33,15 @@ struct secondary_boot {
 } __aligned(64);
 static struct secondary_boot secondary_boot[MAX_CPUS];
 
+/* A tree that names a CPU twice does not make two of it. */
+static bool cpu_known(u64 mpidr)
+{
+	for (unsigned int i = 0; i < boot.nr_cpus; i++)
+		if (boot.hwid[i] == mpidr)
+			return true;
+	return false;
+}
+
 static void add_cpu(u64 mpidr)
 {
 	if (boot.nr_cpus < MAX_CPUS)
@@ -74,7 +83,7 @@ void cpus_init(const struct fdt *f)
 		if (!cpu_mpidr(f, node, cells, &mpidr))
 			continue;
 		boot.nr_cpus_seen++;
-		if (mpidr != self && usable_cpu(f, node))
+		if (!cpu_known(mpidr) && usable_cpu(f, node))
 			add_cpu(mpidr);
 	}
 	if (boot.nr_cpus_seen == 0)

@@ -27,7 +27,8 @@ void power_init(const struct fdt *f)
 	tree_read = true;
 	if (node < 0)
 		node = fdt_next_compatible(f, -1, "sifive,test1");
-	if (node < 0 || fdt_reg(f, node, 0, &addr, &size) != 0 || addr >= DIRECT_MAP_SIZE)
+	if (node < 0 || fdt_reg(f, node, 0, &addr, &size) != 0 || addr >= DIRECT_MAP_SIZE ||
+	    addr % sizeof(u32) != 0)
 		return;
 	/* The boot tables reach it too, should there be no memory to map it properly. */
 	test_device = phys_to_virt(addr);

@@ -40,17 +40,18 @@ static void add_memory(u64 addr, u64 size, u32 type)
 #define START_MAGIC 0x336ec578
 #define MEMMAP_MAX 1024 /* entries; more is nonsense */
 
+/* Packed: where a loader puts them is its own choice. */
 struct hvm_start_info {
 	u32 magic, version, flags, nr_modules;
 	u64 modules, cmdline, rsdp;
 	u64 memmap; /* from version 1 on */
 	u32 memmap_entries, reserved;
-};
+} __packed;
 
 struct hvm_memmap_entry {
 	u64 addr, size;
 	u32 type, reserved;
-};
+} __packed;
 
 static bool is_start_info(phys_t pa)
 {
