@@ -6,6 +6,7 @@
 ##  make rules [ARCH=...]    take each rule away on each port and transport, and want the report
 ##  make model [RULE=GLOB]   the protocol in Promela, searched by spin with each rule on and off
 ##  make explore [SCENARIO= KNOCKOUT= MACHINE= BOUND=]   every interleaving, on modelled machines
+##  make fuzz [TARGET=NAME]  what reads untrusted input, under libFuzzer on the host, for SECONDS
 ##  make torture [ARCH=...]  the race and RCU's torture with mixes drawn from SEED, until SECONDS
 ##  make debug [ARCH=...]    as run, but QEMU waits for gdb; prints the line that attaches
 ##  make trace [ARCH=...]    a run's events as build/ARCH-BUILD/trace.json, for ui.perfetto.dev
@@ -26,7 +27,7 @@
 ##  T="GLOB"    (test) only the selftests whose suite.name it matches
 ##  CONFIG=GLOB (test) only these configurations; STRESS=60  seconds of each race
 ##  RULE=GLOB  (rules) only these, by name or id; TLB=ipi|unmaskable; SEEDS=2  runs of each; JOBS=n
-##  SECONDS=600 (torture) on each port; SEED=7; HOSTS=a,b  on other machines, with GNU parallel
+##  SECONDS=600 (torture, fuzz) on each port; SEED=7; HOSTS=a,b  on other hosts, with GNU parallel
 ##  DRY=1  print the QEMU command line, do nothing      V=1  print every command
 PORTS := x86_64 arm64 riscv64
 TEST_PORTS := $(if $(filter undefined,$(origin ARCH)),$(PORTS),$(ARCH))
@@ -147,6 +148,7 @@ build-tools: $(if $(filter run debug trace,$(MAKECMDGOALS)),tools)
 test-tools:
 	@BOOT=all sh scripts/setup run $(TEST_PORTS)
 
+include tests/fuzz/fuzz.mk
 include arch/sim/build.mk
 explore: $(SIM)/sim
 	@python3 scripts/explore.py

@@ -14,6 +14,7 @@ import unittest
 
 import configs
 import explore
+import fuzz
 import guest
 import judge
 import loader
@@ -171,6 +172,16 @@ def explorer_row():
     return row
 
 
+def replay_row():
+    """What reads untrusted input, on the host: real machines' input, and what was once found."""
+    row = report.Row("host", "replay")
+    start = time.monotonic()
+    for name, verdict, text in fuzz.replay():
+        row.add(name, verdict, text)
+    row.seconds = time.monotonic() - start
+    return row
+
+
 def announce(row):
     """The line of progress of one run, and what failed in it."""
     verdict = "FAILED" if row.failed() else "ok"
@@ -210,6 +221,8 @@ def main():
     announce(rows[-1])
     if tuple(ports) == tuple(qemu.PORTS) and not any(map(asked, ("T", "CONFIG", "CPUS", "MEM"))):
         rows.append(explorer_row())
+        announce(rows[-1])
+        rows.append(replay_row())
         announce(rows[-1])
     for arch, wanted in chosen.items():
         for config in wanted:

@@ -175,9 +175,9 @@ static const char *bootelf_arg(const struct boot_registers *regs, u32 n)
 	memcpy(&at, phys_to_virt(pointer), regs->word);
 	if (!reachable(at, 1))
 		return NULL;
-	return strnlen(phys_to_virt(at), boot.mapped_end - at) < BOOT_CMDLINE_MAX ?
-		       phys_to_virt(at) :
-		       NULL;
+	u64 most = min(boot.mapped_end - at, (u64)BOOT_CMDLINE_MAX);
+
+	return strnlen(phys_to_virt(at), most) < most ? phys_to_virt(at) : NULL;
 }
 
 static bool is_bootelf(const struct boot_registers *regs)
