@@ -13,7 +13,7 @@ import sys
 
 import golden
 
-SIM = "build/sim/sim"
+SIM = os.environ.get("SIM_PROGRAM") or "build/sim/sim"
 COLUMN = 36
 OPS = ["", "reads", "writes", "changes", "fence", "MMU", "irqs on"]
 KINDS = {"ipi": "takes the IPI", "tick": "tick", "drain": "a store leaves the buffer"}

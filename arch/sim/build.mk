@@ -1,7 +1,16 @@
 # SPDX-License-Identifier: MIT
 # The fourth port: the kernel's own sources, compiled for the host with every access announced
 # (tsan.c), and what explores them. Included by the Makefile; outputs in build/sim.
-SIM := build/sim
+# SANITIZE=1: undefined behaviour is a finding too. COVERAGE=1: which lines were run.
+SIM := build/sim$(if $(SANITIZE),-sanitize)$(if $(COVERAGE),-coverage)
+# The check of bool loads a marked variable by a plain access, and would be a race itself.
+SIM_WATCH := $(if $(SANITIZE),-fsanitize=undefined -fno-sanitize=bool -fno-sanitize=enum \
+	-fno-sanitize-recover=undefined) \
+	$(if $(COVERAGE),--coverage -fdata-sections)
+# The compiler's counters are no data of the kernel: all but they go to the arena.
+sim_data = --rename-section .data=.kdata --rename-section .bss=.kbss $(if $(COVERAGE),$$(objdump -h \
+	$@ | awk '$$2 ~ /^[.](data|bss)[.]/ && $$2 !~ /gcov/ { print "--rename-section", $$2 "=.k" \
+	substr($$2, 2) }'))
 SIM_CC ?= gcc
 SIM_KERNEL := $(addprefix kernel/,balance.c idle.c mutex.c percpu.c rcu.c rcu_callback.c rules.c rwsem.c \
 	sched.c smp.c spinlock.c string.c thread.c time.c trap.c vsnprintf.c wait.c) \
@@ -18,7 +27,8 @@ SIM_COMMON := -std=gnu11 -O2 -g -fno-common -fno-pie -fno-pic -fno-strict-aliasi
 	-Iarch/sim/include/explore -Iarch/sim/include -Iinclude -I$(SIM)/include $(SIM_EXTRA)
 SIM_KFLAGS := $(SIM_COMMON) -ffreestanding -fno-builtin -mgeneral-regs-only -mno-red-zone \
 	-fno-optimize-sibling-calls -fno-delete-null-pointer-checks -fno-asynchronous-unwind-tables \
-	-fsanitize=thread --param tsan-distinguish-volatile=1 --param tsan-instrument-func-entry-exit=0
+	-fsanitize=thread --param tsan-distinguish-volatile=1 --param tsan-instrument-func-entry-exit=0 \
+	$(SIM_WATCH)
 SIM_NAMES := memcpy memmove memset memcmp strlen strnlen strcmp strncmp strcasecmp strchr strlcpy \
 	snprintf vsnprintf
 # What the explorer looks at first, then the kernel: __wrap_NAME() in frame.c and oracle.c.
@@ -42,7 +52,7 @@ $(SIM_KERNEL:%=$(SIM)/%.o): $(SIM)/%.o: % $(SIM)/flags arch/sim/build.mk
 	$(call say,SIM,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(SIM_CC) $(SIM_KFLAGS) -MMD -MP -c $< -o $@
-	$(Q)objcopy --rename-section .data=.kdata --rename-section .bss=.kbss \
+	$(Q)objcopy $(sim_data) \
 		$(foreach n,$(SIM_NAMES),--redefine-sym $(n)=grace_$(n)) $@
 
 # What an oracle's file calls instead of what the kernel's files call: oracle.c.
@@ -51,7 +61,7 @@ $(SIM_ORACLES:%=$(SIM)/%.o): $(SIM)/%.o: % $(SIM)/flags arch/sim/build.mk
 	$(Q)mkdir -p $(@D)
 	$(Q)$(SIM_CC) $(SIM_KFLAGS) -DSIM_ORACLE -MMD -MP -c $< -o $@
 	$(Q)nm -u $@ | sed -n 's/.* __tsan_\(.*\)/__tsan_\1 oracle_tsan_\1/p' > $@.syms
-	$(Q)objcopy --rename-section .data=.kdata --rename-section .bss=.kbss \
+	$(Q)objcopy $(sim_data) \
 		$(foreach n,$(filter-out mem%,$(SIM_NAMES)),--redefine-sym $(n)=grace_$(n)) \
 		--redefine-syms=$@.syms \
 		--redefine-sym memset=oracle_memset --redefine-sym memcpy=oracle_memcpy \
@@ -68,7 +78,7 @@ $(SIM_HOST:%=$(SIM)/%.o): $(SIM)/%.o: % $(SIM)/flags $(SIM)/include/scenarios.h
 
 $(SIM)/sim: $(SIM_OBJ) arch/sim/sim.ld
 	$(call say,SIM,$@)
-	$(Q)$(SIM_CC) -static -no-pie $(SIM_WRAPPED:%=-Wl,--wrap=%) \
+	$(Q)$(SIM_CC) -static -no-pie $(if $(COVERAGE),--coverage) $(SIM_WRAPPED:%=-Wl,--wrap=%) \
 		-Wl,--defsym=image_start=__executable_start -Wl,-T,arch/sim/sim.ld $(SIM_OBJ) -o $@
 
 -include $(SIM_OBJ:.o=.d)

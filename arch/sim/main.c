@@ -281,7 +281,8 @@ static int list(void)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(scenarios); i++)
 		printf("scenario %s %u %u %s %s\n", scenarios[i]->name, scenarios[i]->cpus,
-		       stated_bound(scenarios[i]), scenarios[i]->needs ? scenarios[i]->needs : "all", scenarios[i]->what);
+		       stated_bound(scenarios[i]),
+		       scenarios[i]->needs ? scenarios[i]->needs : "all", scenarios[i]->what);
 	for (const struct model *m = models; m->name; m++)
 		printf("machine %s\n", m->name);
 	for (unsigned int i = 0; i < NR_RULES; i++)
