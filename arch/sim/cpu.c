@@ -53,7 +53,7 @@ static void interrupt(unsigned int kind)
 	struct vcpu *v = me();
 
 	if (model->in_order)
-		order_fence(__ATOMIC_SEQ_CST);
+		order_drain_all();
 	v->irqs_on = false;
 	if (kind == IPI)
 		v->ipi = false;

@@ -38,15 +38,13 @@ static struct {
 	struct limits limits;
 	u64 random, seed, races;
 	bool breakpoints, oracles;
-} args = {
-	.machine = "x86_64/ipi",
-	.limits = { .bound = OF_SCENARIO,
-		    .delays = OF_SCENARIO,
-		    .states = 1UL << 25,
-		    .seconds = 60 },
-	.seed = 1,
-	.races = RACES_DEFAULT
-};
+} args = { .machine = "x86_64/ipi",
+	   .limits = { .bound = OF_SCENARIO,
+		       .delays = OF_SCENARIO,
+		       .states = 1UL << 25,
+		       .seconds = 60 },
+	   .seed = 1,
+	   .races = RACES_DEFAULT };
 
 /* ---- Faults of the kernel under test ----------------------------------------------------- */
 
@@ -261,7 +259,10 @@ static int run(void)
 	} else {
 		warm_up(&l);
 		look_for_races(&r);
-		search_all(l, &r);
+		if (r.found)
+			printf("bound 0\ndelays 0\n");
+		else
+			search_all(l, &r);
 	}
 	print_result(&r);
 	if (r.found && args.save && write_steps(args.save) != 0)

@@ -11,16 +11,17 @@
  * Instead memory is each CPU's own view while it runs: what it has buffered is exchanged into
  * memory when it is resumed, and out again when it stops; and the old value of a late load is
  * exchanged in for that one instruction.
- * What ends lateness (not on x86, whose loads are in order): a read barrier, an acquire or a full
- * barrier empties the queue; a load of the new value, or a store of the CPU's own to the word,
- * takes the word out of it (coherence); and a load whose address came from a value just loaded is
- * no older than that value (address dependency): reading a pointer or an entry takes the page that
- * it leads to, and that frame's descriptor, out of the queue. An interrupt ends nothing.
+ * What ends lateness (not on x86, whose loads are in order): an acquire or a full barrier empties
+ * the queue, a read barrier as far as a newer value was loaded before it; a load of the new value,
+ * or a store of the CPU's own to the word, takes the word out of it (coherence); and a load whose
+ * address came from a value just loaded is no older than that value (address dependency): reading
+ * a pointer or an entry takes the page that it leads to, and that frame's descriptor, out of the
+ * queue. An interrupt ends nothing.
  * The bound: each store that waits, and each late load, costs one of the scenario's `delays`; with
  * none left the queues are forgotten. What is not modelled: a load done before an earlier store
  * of the same CPU (a store that waits shows the same) or after a later one (load buffering); a late
  * load returns the oldest value there is, not one between; a plain load is never late, since
- * race.c wants it ordered; a queue holds so many words, and forgets the oldest.
+ * race.c wants it ordered; a queue that has no room is forgotten.
  * See also: tsan.c (the caller), tests/sim/mutants.txt (barriers taken out, and who finds it).
  */
 #include "sim.h"
@@ -37,6 +38,7 @@ struct late {
 /* In the arena, so that it is undone and hashed as all memory is. */
 static struct {
 	u64 nr;
+	u64 passed; /* so many, the first, are older than a value that the CPU has loaded */
 	struct late word[MAX_LATE];
 } queues[MAX_CPUS] __attribute__((section(".kdata")));
 
@@ -112,20 +114,31 @@ static void late_set(struct late *l, u64 addr, u64 value)
 static void late_forget(unsigned int cpu, unsigned int i)
 {
 	u64 nr = queues[cpu].nr - 1;
+	bool passed = i < queues[cpu].passed;
 
 	for (; i < nr; i++)
 		late_set(&queues[cpu].word[i], queues[cpu].word[i + 1].addr,
 			 queues[cpu].word[i + 1].value);
 	late_set(&queues[cpu].word[nr], 0, 0);
 	sim_store((u64)&queues[cpu].nr, nr);
+	if (passed)
+		sim_store((u64)&queues[cpu].passed, queues[cpu].passed - 1);
+}
+
+/* The newest value of a word was loaded. */
+static void late_pass(unsigned int cpu)
+{
+	sim_store((u64)&queues[cpu].passed, queues[cpu].nr);
 }
 
 static void late_forget_word(unsigned int cpu, u64 addr)
 {
 	int i = late_find(cpu, addr);
 
-	if (i >= 0)
-		late_forget(cpu, (unsigned int)i);
+	if (i < 0)
+		return;
+	late_forget(cpu, (unsigned int)i);
+	late_pass(cpu);
 }
 
 static void late_forget_all(unsigned int cpu)
@@ -145,7 +158,7 @@ static void visible(u64 addr, u64 old, unsigned int by)
 		if (cpu == by || !(loads_of[w] & 1u << cpu) || late_find(cpu, addr) >= 0)
 			continue;
 		if (queues[cpu].nr == MAX_LATE)
-			late_forget(cpu, 0);
+			late_forget_all(cpu);
 		late_set(&queues[cpu].word[queues[cpu].nr], addr & ~7UL, old);
 		sim_store((u64)&queues[cpu].nr, queues[cpu].nr + 1);
 	}
@@ -245,7 +258,7 @@ void order_load(u64 addr, unsigned int size, bool acquires, void *pc)
 		lend(cpu, (unsigned int)i);
 		n = (u64)i; /* what follows may be as old */
 	} else if (i >= 0) {
-		late_forget(cpu, (unsigned int)i);
+		late_forget_word(cpu, addr);
 		n--;
 	}
 	if (acquires)
@@ -310,6 +323,20 @@ static void drain_all(struct vcpu *v)
 		order_drain(v, 0);
 }
 
+/* An interrupt is serialising, where stores are in order; others may come before it anyway. */
+void order_drain_all(void)
+{
+	order_instruction_over();
+	drain_all(me());
+}
+
+/* The same where others may come just before it. */
+static void drain_at(void *addr)
+{
+	point(OP_FENCE, addr, __builtin_return_address(0));
+	drain_all(me());
+}
+
 void order_fence(int order)
 {
 	struct vcpu *v = me();
@@ -319,14 +346,16 @@ void order_fence(int order)
 		return;
 	if (races_on)
 		race_fence(order);
-	if (order != __ATOMIC_RELAXED && order != __ATOMIC_RELEASE)
+	if (order == __ATOMIC_ACQUIRE)
+		acquire(sim_cpu(), queues[sim_cpu()].passed);
+	else if (order != __ATOMIC_RELAXED && order != __ATOMIC_RELEASE)
 		late_forget_all(sim_cpu());
 	if (!v->nr_buffer)
 		return;
 	if (order == __ATOMIC_RELEASE)
 		v->epoch++;
 	else if (order == __ATOMIC_SEQ_CST || order == __ATOMIC_ACQ_REL)
-		drain_all(v);
+		drain_at(NULL);
 }
 
 /* The newest of a word. */
@@ -342,19 +371,23 @@ static int find(const struct vcpu *v, u64 addr)
  * An exchange happens in memory, for all, and with the newest value: what was stored to the word
  * before is there too. One that does not ask to acquire lets later loads come early, that of
  * __ATOMIC_SEQ_CST too: see sim_mb_after_rmw().
+ * True if others may have run: then ask again, with what stands there now.
  */
-void order_rmw(u64 addr, int order)
+bool order_rmw(u64 addr, int order)
 {
 	struct vcpu *v = me();
 	bool releases = order != __ATOMIC_RELAXED && order != __ATOMIC_ACQUIRE;
 
 	if (quiet)
-		return;
+		return false;
+	if (v->nr_buffer && (model->in_order || releases || find(v, addr) >= 0)) {
+		drain_at((void *)addr);
+		return true;
+	}
 	late_forget_word(sim_cpu(), addr);
 	if (order == __ATOMIC_ACQUIRE || order == __ATOMIC_ACQ_REL)
 		late_forget_all(sim_cpu());
-	if (v->nr_buffer && (model->in_order || releases || find(v, addr) >= 0))
-		drain_all(v);
+	return false;
 }
 
 void order_rmw_stores(u64 addr)

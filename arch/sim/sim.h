@@ -167,9 +167,10 @@ void order_out(struct vcpu *v); /* v stops: nobody else does */
 void order_load(u64 addr, unsigned int size, bool acquires, void *pc);
 /* ... a store, marked or plain; a read-modify-write, and then its store, if it stores. */
 void order_store(u64 addr, unsigned int size, bool release, void *pc);
-void order_rmw(u64 addr, int order);
+bool order_rmw(u64 addr, int order);
 void order_rmw_stores(u64 addr);
 void order_fence(int order);
+void order_drain_all(void); /* the running CPU's stores */
 /* The MMUs look at what was stored: now; behind the instruction that follows. */
 void order_stored(u64 addr);
 void order_stores_next(u64 addr);

@@ -154,9 +154,10 @@ void __tsan_atomic_thread_fence(int order)
 static void before_rmw(const volatile void *p, unsigned int size, int order, void *pc)
 {
 	marked(p, size, OP_RMW, order, pc);
+	while (order_rmw((u64)p, order))
+		;
 	if (races_on)
 		race_rmw((u64)p, size, order, pc);
-	order_rmw((u64)p, order);
 	order_rmw_stores((u64)p);
 	note_write((u64)p, size);
 }
@@ -166,7 +167,6 @@ static void before_failure(const volatile void *p, unsigned int size, void *pc)
 {
 	if (races_on)
 		race_load((u64)p, size, false, pc);
-	order_rmw((u64)p, __ATOMIC_RELAXED);
 }
 
 #define RMW(bits, T, name, expr)                                                                   \
@@ -210,6 +210,8 @@ static void before_failure(const volatile void *p, unsigned int size, void *pc)
 							  int failed)                              \
 	{                                                                                          \
 		marked(p, bits / 8, OP_RMW, order, PC);                                            \
+		while (order_rmw((u64)p, *p == *want ? order : __ATOMIC_RELAXED))                  \
+			;                                                                          \
 		if (*p != *want) {                                                                 \
 			before_failure(p, bits / 8, PC);                                           \
 			*want = *p;                                                                \
@@ -217,7 +219,6 @@ static void before_failure(const volatile void *p, unsigned int size, void *pc)
 		}                                                                                  \
 		if (races_on)                                                                      \
 			race_rmw((u64)p, bits / 8, order, PC);                                     \
-		order_rmw((u64)p, order);                                                          \
 		order_rmw_stores((u64)p);                                                          \
 		note_write((u64)p, bits / 8);                                                      \
 		*p = v;                                                                            \
