@@ -346,6 +346,7 @@ void sim_boot(unsigned int cpus, void (*setup)(void))
 	extern void sim_kernel_main(void *unused);
 	struct vcpu *v = &M.cpu[0];
 
+	M.now = 1; /* 0 is no time yet to the kernel's clock, which would start more than once */
 	slot_thread[0] = &init_thread;
 	v->thread = &init_thread;
 	v->slot = 0;

@@ -29,6 +29,7 @@ struct path path;
 char finding_text[512], finding_rule[32];
 bool found;
 
+bool unbounded;
 static bool on_explorer = true;
 static sigjmp_buf check_env;
 
@@ -155,7 +156,7 @@ static u8 cost_of(unsigned int cpu)
 {
 	const struct vcpu *home = &M.cpu[M.home], *last = &M.cpu[M.last];
 
-	if (!segment_depth() || cpu == M.home || (cpu == M.last && last->in_irq))
+	if (unbounded || !segment_depth() || cpu == M.home || (cpu == M.last && last->in_irq))
 		return 0;
 	return can_go_on(home) || (last->in_irq && can_go_on(last));
 }
@@ -359,7 +360,7 @@ static bool advance(const struct limits *l, struct result *r)
 	r->steps++;
 	if (!take(s))
 		return false;
-	if (seen_before(l->bound - M.preemptions)) {
+	if (seen_before(unbounded ? 0 : l->bound - M.preemptions)) {
 		r->cut++;
 		r->executions++;
 		segment_undo();
@@ -424,6 +425,7 @@ void search(const struct limits *l, struct result *r)
 	double start = now_seconds(), end = start + (double)l->seconds;
 
 	M.delays = (u8)l->delays;
+	unbounded = l->bound == BOUND_NONE;
 	for (;;) {
 		r->states = 0;
 		pass(l, r, end);
@@ -431,5 +433,6 @@ void search(const struct limits *l, struct result *r)
 			break;
 		r->restarts++;
 	}
+	unbounded = false;
 	r->seconds += now_seconds() - start;
 }

@@ -9,6 +9,8 @@
 
 #define PATH_MAX_STEPS 20000
 #define OPTIONS_MAX 32
+#define BOUND_MAX 14   /* what a key of a seen state has room for: explore.c */
+#define BOUND_NONE 255 /* preemptions are not counted at all */
 
 struct limits {
 	unsigned int bound, delays; /* preemptions; stores that wait */

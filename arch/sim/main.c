@@ -131,6 +131,9 @@ static void print_result(const struct result *r)
 	       (unsigned long long)r->states, (unsigned long long)r->steps,
 	       (unsigned long long)r->restarts, r->seconds);
 	printf("exhausted %d\nbounded %d\n", r->exhausted, r->bounded);
+	printf("executions_per_second %.0f\nstep_ns %.0f\n",
+	       r->seconds > 0 ? (double)r->executions / r->seconds : 0,
+	       r->steps ? r->seconds * 1e9 / (double)r->steps : 0);
 }
 
 /* ---- Running ----------------------------------------------------------------------------- */
@@ -238,14 +241,26 @@ static void look_for_races(struct result *r)
 /* Bound by bound, so that a finding has the fewest delays, then the fewest preemptions. */
 static void search_all(struct limits l, struct result *r)
 {
+	unsigned int most = args.limits.bound == BOUND_NONE ? 1 : args.limits.bound;
+
 	for (l.delays = 0; l.delays <= args.limits.delays && !r->found; l.delays++) {
 		path.delays = l.delays;
-		for (l.bound = 0; l.bound <= args.limits.bound && !r->found; l.bound++) {
+		for (l.bound = 0; l.bound <= most && !r->found; l.bound++) {
 			r->bounded = false;
 			search(&l, r);
 		}
+		if (args.limits.bound == BOUND_NONE && !r->found) {
+			l.bound = BOUND_NONE;
+			r->bounded = false;
+			search(&l, r);
+			l.bound++;
+		}
 	}
-	printf("bound %u\ndelays %u\n", l.bound - 1, path.delays);
+	if (l.bound == BOUND_NONE + 1)
+		printf("bound none\n");
+	else
+		printf("bound %u\n", l.bound - 1);
+	printf("delays %u\n", path.delays);
 }
 
 static int run(void)
@@ -292,6 +307,16 @@ static int list(void)
 	return 0;
 }
 
+/* "none": preemptions are not counted. */
+static unsigned int bound_of(const char *text)
+{
+	u64 number = strtoull(text, NULL, 0);
+
+	if (strcmp(text, "none") == 0)
+		return BOUND_NONE;
+	return (unsigned int)min(number, (u64)BOUND_MAX);
+}
+
 static bool parse(int argc, char **argv)
 {
 	for (int i = 1; i + 1 < argc; i += 2) {
@@ -309,7 +334,7 @@ static bool parse(int argc, char **argv)
 		else if (strcmp(name, "--save") == 0)
 			args.save = value;
 		else if (strcmp(name, "--bound") == 0)
-			args.limits.bound = (unsigned int)number;
+			args.limits.bound = bound_of(value);
 		else if (strcmp(name, "--delays") == 0)
 			args.limits.delays = (unsigned int)number;
 		else if (strcmp(name, "--states") == 0)

@@ -145,6 +145,7 @@ void segment_begin(void);
 void segment_end(void);
 void segment_undo(void);
 unsigned int segment_depth(void);
+extern bool unbounded; /* a switch costs nothing */
 u64 state_hash(void);
 void state_rebase(void); /* what is now is where executions begin */
 extern bool learned;	 /* an address became conflicting: what was explored before is void */

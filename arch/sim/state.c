@@ -14,6 +14,7 @@
  */
 #include "sim.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,9 @@
 #define SEGMENTS_MAX 100000
 #define DIRTY_BELOW                                                                                \
 	1024 /* of a stack that stopped: cleared, so that no garbage tells states apart */
+
+/* The CPUs that the scenario has not stay as they are. */
+#define MACHINE_WORDS ((offsetof(struct machine, cpu) + scenario->cpus * sizeof(struct vcpu)) / 8)
 
 /* Low bits of an entry's last word. A word of an oracle's books is undone, but not hashed. */
 enum entry { ENTRY_WORD, ENTRY_STACK, ENTRY_MACHINE, ENTRY_ORACLE };
@@ -197,8 +201,8 @@ void segment_begin(void)
 	}
 	segments[nr_segments++] = (struct segment){ log_end, mem_hash };
 	epoch++;
-	memcpy(undo_log + log_end, &M, sizeof(M));
-	log_end += sizeof(M) / 8;
+	memcpy(undo_log + log_end, &M, MACHINE_WORDS * 8);
+	log_end += MACHINE_WORDS;
 	undo_log[log_end++] = ENTRY_MACHINE;
 }
 
@@ -232,8 +236,8 @@ void segment_undo(void)
 		} else if ((last & 3) == ENTRY_STACK) {
 			undo_stack();
 		} else {
-			log_end -= 1 + sizeof(M) / 8;
-			memcpy(&M, undo_log + log_end, sizeof(M));
+			log_end -= 1 + MACHINE_WORDS;
+			memcpy(&M, undo_log + log_end, MACHINE_WORDS * 8);
 		}
 	}
 	mem_hash = s->hash;
@@ -278,7 +282,7 @@ static void hash_stack(unsigned int slot)
 /* Folds what the segment changed into the hashes. */
 void segment_end(void)
 {
-	u64 at = segments[nr_segments - 1].log + sizeof(M) / 8 + 1;
+	u64 at = segments[nr_segments - 1].log + MACHINE_WORDS + 1;
 	u64 end = log_end;
 
 	/* Entries can be read from their end only: backwards, each word once. */
@@ -325,10 +329,12 @@ static u64 hash_vcpu(const struct vcpu *v)
 	return h;
 }
 
+/* Who ran last tells what a switch costs. Where none costs anything, it is no part of the state. */
 u64 state_hash(void)
 {
-	u64 h = mix(mem_hash, (u64)M.last | (u64)M.ticks << 8 | (u64)M.delays << 16 |
-				  (u64)M.fails << 24 | (u64)M.rounds << 32 | (u64)M.home << 40);
+	u64 who = unbounded ? 0 : (u64)M.last | (u64)M.home << 40;
+	u64 h = mix(mem_hash, who | (u64)M.ticks << 8 | (u64)M.delays << 16 | (u64)M.fails << 24 |
+				  (u64)M.rounds << 32);
 
 	for (unsigned int i = 0; i < MAX_CPUS && M.cpu[i].state != VCPU_OFF; i++)
 		h = mix(h, hash_vcpu(&M.cpu[i]));
