@@ -6,8 +6,9 @@
 ##  make rules [ARCH=...]    take each rule away on each port and transport, and want the report
 ##  make model [RULE=GLOB]   the protocol in Promela, searched by spin with each rule on and off
 ##  make explore [SCENARIO= KNOCKOUT= MACHINE= BOUND=]   every interleaving, on modelled machines
-##  make fuzz [TARGET=NAME]  what reads untrusted input, under libFuzzer on the host, for SECONDS
 ##       SANITIZE=1: undefined behaviour is found too; COVERAGE=1: lines and branches run, by file
+##  make explore MUTANTS=1   take out barriers and second looks one by one: which scenario finds it
+##  make fuzz [TARGET=NAME]  what reads untrusted input, under libFuzzer on the host, for SECONDS
 ##  make torture [ARCH=...]  the race and RCU's torture with mixes drawn from SEED, until SECONDS
 ##  make debug [ARCH=...]    as run, but QEMU waits for gdb; prints the line that attaches
 ##  make trace [ARCH=...]    a run's events as build/ARCH-BUILD/trace.json, for ui.perfetto.dev
@@ -152,7 +153,8 @@ test-tools:
 include tests/fuzz/fuzz.mk
 include arch/sim/build.mk
 explore: $(SIM)/sim
-	@SIM_PROGRAM=$(SIM)/sim python3 scripts/$(if $(COVERAGE),coverage,explore).py
+	@SIM_PROGRAM=$(SIM)/sim python3 \
+		scripts/$(if $(MUTANTS),mutants,$(if $(COVERAGE),coverage,explore)).py
 
 doctor:
 	@sh scripts/setup python

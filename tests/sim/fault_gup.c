@@ -43,6 +43,7 @@ SCENARIO(fault_gup) = {
 	.name = "fault_gup",
 	.what = "a fault that makes tables against gup_fast",
 	.cpus = 2,
+	.delays = 1,
 	.setup = setup,
 	.roles = { { 0, user, true }, { 1, walker, true } },
 };

@@ -32,6 +32,7 @@ SCENARIO(lazy_page) = {
 	.name = "lazy_page",
 	.what = "unmap a page against a CPU that leaves lazy mode",
 	.cpus = 2,
+	.delays = 1,
 	.setup = setup,
 	.roles = { { 0, unmapper, true }, { 1, lazy, true } },
 };

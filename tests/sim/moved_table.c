@@ -48,6 +48,7 @@ SCENARIO(moved_table) = {
 	.name = "moved_table",
 	.what = "a table is taken away with its entries against gup_fast",
 	.cpus = 2,
+	.delays = 1,
 	.setup = setup,
 	.roles = { { 0, mover, true }, { 1, walker, true } },
 };

@@ -10,6 +10,7 @@ SCENARIO(page_gup) = {
 	.name = "page_gup",
 	.what = "unmap a page against gup_fast",
 	.cpus = 2,
+	.delays = 1,
 	.setup = walkers_setup,
 	.roles = { { 0, walkers_unmap, true }, { 1, walkers_walk, true } },
 };

@@ -40,6 +40,7 @@ SCENARIO(switch_flush) = {
 	.name = "switch_flush",
 	.what = "switch of address space against a flush",
 	.cpus = 2,
+	.delays = 1,
 	.setup = setup,
 	.roles = { { 0, unmapper, true }, { 1, switcher, false } },
 };
