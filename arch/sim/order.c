@@ -400,6 +400,8 @@ void sim_mb_after_rmw(void)
 {
 	if (!model->in_order)
 		order_fence(__ATOMIC_SEQ_CST);
+	else if (races_on && !quiet) /* the exchange was the barrier */
+		race_fence(__ATOMIC_SEQ_CST);
 }
 
 /* Whether a store must wait because an earlier one does. */
