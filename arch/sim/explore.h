@@ -39,6 +39,8 @@ bool take(const struct step *s);
 bool over(void);
 void search(const struct limits *l, struct result *r);
 void search_random(const struct limits *l, u64 runs, u64 seed, struct result *r);
+/* Makes path shorter while it ends in the same finding. Nothing is learned from then on. */
+void shrink(void);
 double now_seconds(void);
 
 #endif

@@ -280,6 +280,12 @@ static int run(void)
 			search_all(l, &r);
 	}
 	print_result(&r);
+	if (r.found) {
+		unsigned int found_with = path.n;
+
+		shrink();
+		printf("shrunk %u %u\n", found_with, path.n);
+	}
 	if (r.found && args.save && write_steps(args.save) != 0)
 		return 2;
 	if (r.found)
