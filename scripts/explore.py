@@ -27,7 +27,8 @@ EVENTS = {"CLEAR": "clears the entry of page {}", "UNHOOK": "unhooks table {}",
 
 def usage():
     return """make explore [SCENARIO=name] [MACHINE=arch/transport] [KNOCKOUT=rule] [BOUND=2]
-             [DELAYS=n] [SECONDS=60] [RANDOM=runs SEED=n] [REPLAY=file] [QUICK=1] [GOLDEN=update]"""
+             [DELAYS=n] [SECONDS=60] [RANDOM=runs SEED=n]
+             [REPLAY=file [GDB=1]] [QUICK=1] [GOLDEN=update]"""
 
 
 def option(name, default=None):
@@ -352,6 +353,29 @@ def show(result, rules):
     print(f"drawn in {name}.svg{saved}")
 
 
+def replay_options():
+    """A saved path says what it is a path of; GDB=1 stops at each of its steps."""
+    path = option("REPLAY")
+    if not os.path.exists(path):
+        sys.exit(f"REPLAY={path}: no such file; make explore KNOCKOUT=... saves build/sim/*.path")
+    with open(path, encoding="utf-8") as saved:
+        words = saved.readline().split()
+    for name, value in zip(("SCENARIO", "MACHINE", "KNOCKOUT"), words[1:]):
+        os.environ[name] = option(name, value)
+    if option("GDB"):
+        command = [SIM, "--scenario", option("SCENARIO"), "--machine", option("MACHINE"),
+                   "--replay", path]
+        if option("KNOCKOUT"):
+            command += ["--knockout", option("KNOCKOUT")]
+        gdb = ["gdb", "-q", *(["-batch"] if not sys.stdin.isatty() else []),
+               "-ex", "handle SIGSEGV nostop noprint pass", "-ex", "break replay_step",
+               "-ex", "run", "-ex", "backtrace 3", "--args", *command]
+        try:
+            os.execvp("gdb", gdb)
+        except FileNotFoundError:
+            sys.exit("GDB=1: gdb is not installed: apt-get install gdb")
+
+
 def one(scenarios, machines, rules, limits):
     """SCENARIO= or KNOCKOUT= given: search and show."""
     rule = option("KNOCKOUT")
@@ -381,6 +405,8 @@ def main():
     if len(sys.argv) > 1:
         print(usage())
         return 0
+    if option("REPLAY"):
+        replay_options()
     scenarios, machines, rules = listing()
     limits = {"bound": option("BOUND"), "seconds": option("SECONDS", "600"),
               "delays": option("DELAYS")}

@@ -178,6 +178,8 @@ static int write_steps(const char *name)
 		perror(name);
 		return 2;
 	}
+	fprintf(f, "of %s %s %s\n", scenario->name, args.machine,
+		args.knockout ? args.knockout : "");
 	while ((addr = next_conflict(addr)))
 		fprintf(f, "word %#llx %u 0\n", (unsigned long long)addr, order_loads_of(addr));
 	fprintf(f, "delays %u %u 0\n", path.delays, races_on);
