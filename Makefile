@@ -10,6 +10,7 @@
 ##  make explore MUTANTS=1   take out barriers and second looks one by one: which scenario finds it
 ##  make fuzz [TARGET=NAME]  what reads untrusted input, under libFuzzer on the host, for SECONDS
 ##  make torture [ARCH=...]  the race and RCU's torture with mixes drawn from SEED, until SECONDS
+##  make bench [ARCH=...]    what operations cost, in instructions, beside Linux; build/bench/
 ##  make debug [ARCH=...]    as run, but QEMU waits for gdb; prints the line that attaches
 ##  make trace [ARCH=...]    a run's events as build/ARCH-BUILD/trace.json, for ui.perfetto.dev
 ##  make all [ARCH=...]      only build build/ARCH-BUILD/grace.elf and grace.img
@@ -30,6 +31,8 @@
 ##  CONFIG=GLOB (test) only these configurations; STRESS=60  seconds of each race
 ##  RULE=GLOB  (rules) only these, by name or id; TLB=ipi|unmaskable; SEEDS=2  runs of each; JOBS=n
 ##  SECONDS=600 (torture, fuzz) on each port; SEED=7; HOSTS=a,b  on other hosts, with GNU parallel
+##  BASE=FILE  (bench) what changed against those figures; CHECK=1 the same twice, and none grew;
+##             ACCEPT=1 takes them as those that later runs are held to
 ##  DRY=1  print the QEMU command line, do nothing      V=1  print every command
 PORTS := x86_64 arm64 riscv64
 TEST_PORTS := $(if $(filter undefined,$(origin ARCH)),$(PORTS),$(ARCH))
@@ -77,7 +80,8 @@ LDFLAGS := -nostdlib -static -no-pie \
 	-Wl,--build-id=none,-z,max-page-size=0x1000,-z,noexecstack,--no-warn-rwx-segments
 
 SRC := $(sort $(wildcard arch/$(ARCH)/*.c arch/$(ARCH)/*.S kernel/*.c mm/*.c tests/*.c)) \
-	$(addprefix drivers/,$(DRIVERS)) $(addprefix tests/,$(TESTS))
+	$(addprefix drivers/,$(DRIVERS)) $(addprefix tests/,$(TESTS)) \
+	$(if $(filter release,$(BUILD)),$(sort $(wildcard tests/bench/*.c)))
 OBJ := $(SRC:%=$(O)/%.o)
 SHIM := $(patsubst tests/shim/%.S,$(O)/shim.img,$(wildcard tests/shim/$(ARCH).S))
 OUTPUTS := $(O)/grace.elf $(O)/grace.img
@@ -94,7 +98,7 @@ trace: $(if $(DRY),,tools $(if $(filter release,$(BUILD)),,all))
 torture: $(if $(DRY),,test-tools)
 	@python3 scripts/torture.py '$(SECONDS)' '$(SEED)' $(TEST_PORTS)
 
-test rules: $(if $(DRY),,test-tools)
+test rules bench: $(if $(DRY),,test-tools)
 	@python3 scripts/$@.py $(TEST_PORTS)
 
 # ... and a change of flags or of the list of sources is a change of these two files.
@@ -104,8 +108,9 @@ $(O)/flags $(O)/sources: FORCE | build-tools
 	@mkdir -p $(@D)
 	@echo '$(text)' | cmp -s - $@ || echo '$(text)' > $@
 
-# What is only evidence is compiled for size: the image has its limit.
-file_flags = $(if $(filter tests/%,$<),-Os) $(if $(filter %.S,$<),-D__ASSEMBLY__)
+# What is only evidence is compiled for size, since the image has its limit; but not what measures.
+file_flags = $(if $(filter tests/%,$(filter-out tests/bench/%,$<)),-Os) \
+	$(if $(filter %.S,$<),-D__ASSEMBLY__)
 
 # A build that fails must not leave the image of an earlier one to be run by mistake.
 $(O)/%.o: % $(O)/flags
@@ -183,8 +188,8 @@ clean:
 
 -include $(OBJ:.o=.d) $(O)/link.d
 .DELETE_ON_ERROR:
-.PHONY: all run debug trace test rules explore torture tools build-tools test-tools doctor \
+.PHONY: all run debug trace test rules bench explore torture tools build-tools test-tools doctor \
 	lint docs model help clean FORCE
 export ARCH BUILD RULES PAGE_SIZE BOOT CPUS MEM ACCEL APPEND GIC CPU MACHINE QEMU QEMU_ARGS DRY \
-	V T CONFIG STRESS RULE TLB SEEDS JOBS HOSTS
+	V T CONFIG STRESS RULE TLB SEEDS JOBS HOSTS LANE BASE CHECK ACCEPT
 export PYTHONDONTWRITEBYTECODE := 1

@@ -226,6 +226,12 @@ static inline u64 arch_cycles(void);
  * off.
  */
 void arch_timer_set(u64 when);
+/*
+ * [45] For benchmarks: the instructions that this CPU executed, where the machine counts them one
+ * by one (emulators can); elsewhere cycles, or 0 for good where there is no such counter. Never
+ * goes back on one CPU. Any context.
+ */
+static inline u64 arch_instructions(void);
 
 /* ---- Trap frames and backtraces --------------------------------------------------------- */
 

@@ -47,6 +47,8 @@ struct boot_info {
 	phys_t rsdp; /* ACPI root, or 0 */
 };
 extern struct boot_info boot;
+/* arch_cycles() at the kernel's first instructions. */
+extern u64 boot_entry_cycles;
 
 /* Adds a range; drops empty ones; merges and keeps mem sorted. Says so when the table is full. */
 void boot_add_mem(phys_t start, phys_t end);

@@ -24,6 +24,7 @@
 #include <watchdog.h>
 
 struct boot_info boot;
+u64 boot_entry_cycles __section(".data"); /* written before bss is cleared */
 struct arch_info arch;
 cpumask_t cpu_possible_mask, cpu_online_mask, cpu_active_mask;
 unsigned int nr_cpus;

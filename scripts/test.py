@@ -141,7 +141,8 @@ def host_row():
     row = report.Row("host", "scripts")
     start = time.monotonic()
     suite = unittest.defaultTestLoader.loadTestsFromNames(("selftest", "selftest_rules",
-                                                           "selftest_torture"))
+                                                           "selftest_torture",
+                                                           "selftest_bench"))
     result = unittest.TestResult()
     suite.run(result)
     for test, text in result.failures + result.errors:

@@ -419,3 +419,20 @@ TEST(arch, e38_timer_replaces_the_last_setting)
 	EXPECT(SPIN_UNTIL(tick_count(cpu) > ticks + 1));
 	preempt_enable();
 }
+
+TEST(arch, e45_instructions_never_go_back)
+{
+	preempt_disable();
+	u64 first = arch_instructions(), last = first;
+
+	for (unsigned int i = 0; i < 10000; i++) {
+		u64 now = arch_instructions();
+
+		if (!EXPECT(now >= last))
+			break;
+		last = now;
+	}
+	/* It counts, or it is not there. */
+	EXPECT(last > first || last == 0);
+	preempt_enable();
+}

@@ -70,12 +70,14 @@ _start:
 .endm
 
 /*
- * The boot CPU. Keeps x19 = where the image is, x20 = device tree, x21 = exception level at entry.
+ * The boot CPU. Keeps x19 = where the image is, x20 = device tree, x21 = exception level at entry,
+ * x22 = the counter at entry.
  */
 primary_entry:
 	msr	daifset, #0xf
 	mov	x20, x0
 	bl	enter_el1
+	mrs	x22, cntvct_el0
 	adr	x19, _start
 	tst	x19, #0x1fffff
 	fail_if	ne, "the image is not at a multiple of 2 MiB"
@@ -382,6 +384,8 @@ primary_high:
 	mov	sp, x0
 	mov	x29, #0
 	isb
+	ldr	x0, =boot_entry_cycles
+	str	x22, [x0]
 	mov	x0, x20
 	mov	x1, x19
 	mov	x2, x21

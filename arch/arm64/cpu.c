@@ -21,6 +21,7 @@ DEFINE_PER_CPU(struct thread *, kernel_current);
 DEFINE_PER_CPU(vaddr_t, emergency_sp) = (vaddr_t)emergency_stack_top;
 
 static bool has_pan;
+bool has_cycle_counter;
 
 /* The boot CPU decides what is used; a CPU that has less cannot run beside it. */
 static void check_features(void)
@@ -50,6 +51,25 @@ static void enable_pan(void)
 	isb();
 }
 
+/* PMUVer 15 is a PMU of another kind. It counts in EL0 and EL1, and interrupts nobody. */
+static void start_cycle_counter(void)
+{
+	u64 version = id_field(id_aa64dfr0_el1, 8);
+
+	if (version == 0 || version == 15) {
+		has_cycle_counter = false;
+		return;
+	}
+	write_sysreg(pmuserenr_el0, 0);
+	write_sysreg(pmintenclr_el1, ~0u);
+	write_sysreg(pmccfiltr_el0, 0);
+	write_sysreg(pmcntenset_el0, BIT(31));
+	write_sysreg(pmcr_el0, PMCR_LC | PMCR_E);
+	isb();
+	if (smp_processor_id() == 0)
+		has_cycle_counter = true;
+}
+
 void arch_cpu_init(void)
 {
 	this_cpu(kernel_current) = current;
@@ -61,6 +81,7 @@ void arch_cpu_init(void)
 	mmu_init_cpu();
 	if (has_pan)
 		enable_pan();
+	start_cycle_counter();
 	timer_init_cpu(); /* quiet before its interrupt is enabled */
 	gic_init_cpu();
 	/* SError and FIQ: reported from here on. */

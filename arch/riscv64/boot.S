@@ -48,6 +48,7 @@ boot_hart:
 	csrc	sstatus, t0
 	mv	s1, a0				/* hart id */
 	mv	s2, a1				/* device tree */
+	rdtime	s5
 	la	t0, boot_claimed
 	li	t1, 1
 	amoswap.w.aqrl t1, t1, (t0)
@@ -107,6 +108,8 @@ high:
 	la	sp, init_stack + 2 * STACK_SIZE
 	la	tp, init_thread
 	mv	s0, zero
+	la	t0, boot_entry_cycles
+	sd	s5, (t0)
 	mv	a0, s1
 	mv	a1, s2
 	mv	a2, s3

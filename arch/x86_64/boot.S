@@ -55,6 +55,9 @@ primary_32:
 	movl	%eax, %ds
 	movl	%eax, %es
 	movl	%eax, %ss
+	rdtsc
+	movl	%eax, PHYS(boot_entry_cycles)
+	movl	%edx, PHYS(boot_entry_cycles) + 4
 	movl	$PHYS(banner), %esi
 	movl	$PHYS(1f), %edi
 	jmp	print

@@ -165,4 +165,17 @@ static inline u64 arch_cycles(void)
 	return t;
 }
 
+/* The CPUs have a PMU, and arch_cpu_init() has started its cycle counter. */
+extern bool has_cycle_counter;
+
+/* QEMU's cycle counter is the count of instructions under -icount shift=0. */
+static inline u64 arch_instructions(void)
+{
+	u64 n = 0;
+
+	if (has_cycle_counter)
+		__asm__ __volatile__("mrs %0, pmccntr_el0" : "=r"(n)::"memory");
+	return n;
+}
+
 #endif

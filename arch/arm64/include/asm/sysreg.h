@@ -57,6 +57,10 @@
 #define SCTLR_ON 0x101d
 #define SCTLR_SPAN 0x800000
 
+/* PMCR_EL0: counters enabled; the cycle counter overflows at 64 bits. */
+#define PMCR_E 0x1
+#define PMCR_LC 0x40
+
 #define PSTATE_BOOT 0x3c5 /* EL1 on SP_EL1; D, A, I, F masked */
 
 /* Entry bits that boot.S needs; the codec in <asm/arch.h> has the others. */

@@ -126,4 +126,20 @@ static inline u64 arch_cycles(void)
 	return csr_read(time);
 }
 
+/* Machine mode may keep instret to itself (mcounteren.IR): then the read traps, and 0 stays. */
+static inline u64 arch_instructions(void)
+{
+	u64 n;
+
+	/* clang-format off */
+	__asm__ __volatile__("	li	%0, 0\n"
+			     "1:	rdinstret %0\n"
+			     "2:\n\t" EX_TABLE("1b", "2b")
+			     : "=r"(n)
+			     :
+			     : "memory");
+	/* clang-format on */
+	return n;
+}
+
 #endif

@@ -94,5 +94,9 @@ static inline u64 arch_cycles(void)
 {
 	return sim_cycles();
 }
+static inline u64 arch_instructions(void)
+{
+	return 0;
+}
 
 #endif

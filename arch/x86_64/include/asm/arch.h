@@ -148,4 +148,13 @@ static inline u64 arch_cycles(void)
 	return (u64)high << 32 | low;
 }
 
+/* QEMU's TSC is the count of instructions under -icount shift=0. */
+static inline u64 arch_instructions(void)
+{
+	u32 low, high;
+
+	__asm__ __volatile__("rdtsc" : "=a"(low), "=d"(high)::"memory");
+	return (u64)high << 32 | low;
+}
+
 #endif

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""Tests of the scripts behind `make bench`."""
+import contextlib
+import io
+import os
+import tempfile
+import unittest
+import xml.etree.ElementTree as ET
+
+import bench
+import bench_plot
+import bench_rows
+
+
+def quietly(function, *args):
+    with contextlib.redirect_stdout(io.StringIO()):
+        return function(*args)
+
+
+class Figures(unittest.TestCase):
+    def test_reads_rows_and_nothing_else(self):
+        text = ["Grace on x86_64", "BENCH gup1 6400 64", "BENCH munmap/512 100 512",
+                "BENCH-END insn 0", "BENCH broken x 1", " BENCH indented 1 1"]
+        self.assertEqual(bench.parse(text), {"gup1": [6400, 64], "munmap/512": [100, 512]})
+
+    def test_costs_are_per_operation_and_periods_in_ticks(self):
+        cost = bench_rows.per_op({"munmap512": [5120, 512], "munmap4096": [49152, 4096],
+                                  "gp": [8000000, 4]})
+        self.assertEqual(cost, {"munmap512": 10, "munmap4096": 12, "slope": 1.2, "gp": 0.5})
+
+    def test_growth_is_a_fault_and_less_is_not(self):
+        base = {"page": [1000, 10], "zap1": [500, 1], "munmap/1": [7, 1]}
+        for now, bad in (({"page": [1000, 10], "zap1": [500, 1]}, 0),
+                         ({"page": [1020, 10], "zap1": [500, 1]}, 0),
+                         ({"page": [1021, 10], "zap1": [500, 1]}, 1),
+                         ({"page": [900, 10], "zap1": [400, 1]}, 0),
+                         ({"page": [1000, 10]}, 1),
+                         ({"page": [1000, 10], "zap1": [500, 1], "new": [1, 1]}, 1)):
+            self.assertEqual(len(quietly(bench.grown, "arm64", base, now)), bad, now)
+
+    def test_a_digit_is_a_difference(self):
+        self.assertEqual(quietly(bench.not_equal, "arm64", {"a": [10, 1]}, {"a": [10, 1]}), [])
+        for other in ({"a": [11, 1]}, {}, {"a": [10, 1], "b": [1, 1]}):
+            self.assertEqual(len(quietly(bench.not_equal, "arm64", {"a": [10, 1]}, other)), 1)
+
+    def test_the_file_comes_back_as_it_was(self):
+        data = {"tools": {"arm64": ["12.2.0", "7.2"]}, "figures": {"arm64": {"a": [1, 2]}}}
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "f.json")
+            bench.save(path, data)
+            self.assertEqual(bench.load(path), data)
+
+    def test_every_row_is_held_and_published(self):
+        accepted = bench.load(bench.ACCEPTED)["figures"]
+        with open(bench.DOCUMENT, encoding="utf-8") as file:
+            document = file.read()
+        for arch, figures in accepted.items():
+            table = bench.markdown(arch, bench_rows.per_op(figures))
+            self.assertIn(table, document, f"{arch}: make bench ACCEPT=1 writes both")
+            missing = {r.name for r in bench_rows.ROWS} - set(bench_rows.per_op(figures))
+            self.assertEqual(missing, {"ipi"} if arch == "riscv64" else set())
+
+
+class Table(unittest.TestCase):
+    def row(self, name):
+        return next(r for r in bench_rows.ROWS if r.name == name)
+
+    def test_linux_is_compared_without_its_entry(self):
+        self.assertEqual(self.row("zap1").linux_less_entry("x86_64"), 2349 - 211)
+        self.assertEqual(self.row("mapunmap").linux_less_entry("arm64"), 8015 - 2 * 332)
+        self.assertEqual(self.row("gup1").linux_less_entry("riscv64"), 808)
+        self.assertIsNone(self.row("page").linux_less_entry("x86_64"))
+
+    def test_what_loses_says_so(self):
+        self.assertEqual(bench.cells(self.row("page"), "x86_64", 24)[-1], "holds")
+        self.assertEqual(bench.cells(self.row("page"), "x86_64", 24.1)[-1], "LOSES")
+        self.assertEqual(bench.cells(self.row("zero"), "x86_64", 24)[-1], "")
+
+
+class Plot(unittest.TestCase):
+    def test_is_xml_with_a_line_for_each_port(self):
+        text = bench_plot.svg("t", {"arm64": [(1, 10), (65536, 12)], "x86_64": [(1, 9)]})
+        root = ET.fromstring(text)
+        names = [e.text for e in root.iter("{http://www.w3.org/2000/svg}text")]
+        self.assertTrue({"t", "arm64", "x86_64"} <= set(names))
+
+    def test_more_is_higher_and_further_right(self):
+        axis = bench_plot.Axis([1, 100], 0, 300)
+        self.assertEqual([axis.at(v) for v in (1, 10, 100)], [0, 150, 300])
+
+
+if __name__ == "__main__":
+    unittest.main()
