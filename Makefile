@@ -3,6 +3,7 @@
 
 ##  make run [ARCH=x86_64]   build, boot in QEMU, selftests, 5 s of the race, then the prompt
 ##  make test [ARCH=...]     run every configuration of one port, or of all three, and judge it
+##  make machines [ARCH=...] [CONFIG=GLOB]   each machine that QEMU has, in build/machines.md
 ##  make rules [ARCH=...]    take each rule away on each port and transport, and want the report
 ##  make model [RULE=GLOB]   the protocol in Promela, searched by spin with each rule on and off
 ##  make explore [SCENARIO= KNOCKOUT= MACHINE= BOUND=]   every interleaving, on modelled machines
@@ -98,7 +99,7 @@ trace: $(if $(DRY),,tools $(if $(filter release,$(BUILD)),,all))
 torture: $(if $(DRY),,test-tools)
 	@python3 scripts/torture.py '$(SECONDS)' '$(SEED)' $(TEST_PORTS)
 
-test rules bench: $(if $(DRY),,test-tools)
+test rules bench machines: $(if $(DRY),,test-tools)
 	@python3 scripts/$@.py $(TEST_PORTS)
 
 # ... and a change of flags or of the list of sources is a change of these two files.
@@ -188,8 +189,8 @@ clean:
 
 -include $(OBJ:.o=.d) $(O)/link.d
 .DELETE_ON_ERROR:
-.PHONY: all run debug trace test rules bench explore torture tools build-tools test-tools doctor \
-	lint docs model help clean FORCE
+.PHONY: all run debug trace test rules bench machines explore torture tools build-tools \
+	test-tools doctor lint docs model help clean FORCE
 export ARCH BUILD RULES PAGE_SIZE BOOT CPUS MEM ACCEL APPEND GIC CPU MACHINE QEMU QEMU_ARGS DRY \
 	V T CONFIG STRESS RULE TLB SEEDS JOBS HOSTS LANE BASE CHECK ACCEPT
 export PYTHONDONTWRITEBYTECODE := 1

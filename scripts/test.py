@@ -187,6 +187,7 @@ def announce(row):
     """The line of progress of one run, and what failed in it."""
     verdict = "FAILED" if row.failed() else "ok"
     race = f"  race {row.race}" if row.race else ""
+    verdict = verdict if row.failed() or row.count("passed") else "SKIP"
     say(f"{row.port:8} {row.name:14} {verdict:6} {row.count('passed'):4} passed"
         f"{race}  {row.seconds:.1f} s")
     for case in row.failed():
