@@ -13,6 +13,7 @@
 #include <gic.h>
 #include <kmap.h>
 #include <percpu.h>
+#include <printk.h>
 #include <trap.h>
 
 #define MAX_HANDLERS 8
@@ -43,7 +44,8 @@ void gic_init(const struct fdt *f)
 	}
 	if (!chip)
 		boot_fail("device tree: no GICv2 or GICv3 interrupt controller");
-	features_add("%s", chip->name);
+	printk("irq: CPUs interrupt each other and devices them by %s, up to %u CPUs", chip->name,
+	       chip->max_cpus);
 }
 
 volatile void *gic_map(const struct fdt *f, int node, unsigned int n, u64 least, u64 *size)

@@ -8,6 +8,7 @@
 #include <asm/port.h>
 #include <asm/smccc.h>
 #include <errno.h>
+#include <printk.h>
 #include <psci.h>
 #include <string.h>
 
@@ -44,16 +45,21 @@ static enum conduit find_conduit(const struct fdt *f)
 
 void psci_init(const struct fdt *f)
 {
-	u64 version;
+	u32 version;
 
 	conduit = find_conduit(f);
 	if (!psci_present()) {
-		features_add("no-psci");
+		printk("firmware: no PSCI that can be called: one CPU, and no power-off");
 		return;
 	}
-	version = psci_call(PSCI_VERSION, 0, 0, 0);
-	features_add("psci-%u.%u(%s)", (unsigned int)(version >> 16 & 0x7fff),
-		     (unsigned int)(version & 0xffff), conduit == CONDUIT_SMC ? "smc" : "hvc");
+	version = (u32)psci_call(PSCI_VERSION, 0, 0, 0);
+	if (version >> 31) {
+		printk("firmware: PSCI does not answer (%d): it is not used", (int)version);
+		conduit = CONDUIT_NONE;
+		return;
+	}
+	printk("firmware: PSCI %u.%u by %s", (unsigned int)(version >> 16),
+	       (unsigned int)(version & 0xffff), conduit == CONDUIT_SMC ? "smc" : "hvc");
 }
 
 bool psci_present(void)

@@ -210,7 +210,7 @@ void arch_start(phys_t fdt_pa, phys_t image, u64 entry_level)
 	map_more_memory();
 	mmu_init(wanted_va_bits());
 	start_console();
-	features_add("el%u", (unsigned int)entry_level);
+	printk("firmware: %s, entered at EL%u", boot.firmware, (unsigned int)entry_level);
 	psci_init(&fdt);
 	arch.cpu_stop = psci_present();
 	cpus_init(&fdt);

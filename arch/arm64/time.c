@@ -12,6 +12,7 @@
 #include <bug.h>
 #include <fdt.h>
 #include <gic.h>
+#include <printk.h>
 #include <trap.h>
 
 #define CNTV_CTL_ENABLE 1
@@ -37,6 +38,8 @@ void timer_init_boot(const struct fdt *f)
 	if (arch.timer_hz == 0)
 		boot_fail("the firmware has not set the counter's frequency (CNTFRQ_EL0)");
 	gic_set_handler(irq, timer_handler);
+	printk("time: virtual counter at %llu kHz; the alarm is the virtual timer, interrupt %d",
+	       (unsigned long long)arch.timer_hz / 1000, irq);
 }
 
 void timer_init_cpu(void)

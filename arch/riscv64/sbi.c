@@ -16,6 +16,7 @@
 #include <bug.h>
 #include <console.h>
 #include <errno.h>
+#include <printk.h>
 
 #define SBI_ERR_INVALID_PARAM (-3)
 #define SBI_ERR_ALREADY_AVAILABLE (-6)
@@ -34,6 +35,31 @@ const char *sbi_init(void)
 {
 	have_dbcn = sbi_has(SBI_DBCN);
 	return !sbi_has(SBI_IPI) ? "IPI" : !sbi_has(SBI_RFENCE) ? "RFENCE" : NULL;
+}
+
+static u64 base_value(u64 fid)
+{
+	struct sbi_ret r = sbi_call(SBI_BASE, fid, 0, 0, 0, 0, 0);
+
+	return r.error == 0 ? (u64)r.value : 0;
+}
+
+/* Implementations have numbers (SBI specification, chapter 4); 1 is OpenSBI's. */
+void sbi_report(void)
+{
+	u64 spec = base_value(SBI_BASE_SPEC), impl = base_value(SBI_BASE_IMPL);
+	u64 version = base_value(SBI_BASE_IMPL_VERSION);
+	char by[48];
+
+	if (impl == 1)
+		snprintf(by, sizeof(by), "OpenSBI %llu.%llu", (unsigned long long)version >> 16,
+			 (unsigned long long)version & 0xffff);
+	else
+		snprintf(by, sizeof(by), "implementation %llu, version %#llx",
+			 (unsigned long long)impl, (unsigned long long)version);
+	printk("firmware: %s, SBI %llu.%llu of %s%s", boot.firmware,
+	       (unsigned long long)spec >> 24 & 0x7f, (unsigned long long)spec & 0xffffff, by,
+	       sbi_has(SBI_HSM) ? "" : "; it cannot start CPUs (no HSM)");
 }
 
 /* ---- Console ----------------------------------------------------------------------------- */

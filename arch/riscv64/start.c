@@ -114,5 +114,6 @@ void arch_start(u64 hart, phys_t fdt, phys_t base)
 	power_init(&f);
 	start_console(irq_init(&f, intc));
 	time_init(&f);
+	sbi_report();
 	kernel_main();
 }

@@ -11,6 +11,7 @@
 #include <asm/sbi.h>
 #include <boot.h>
 #include <bug.h>
+#include <printk.h>
 
 #define NEVER (~0ULL)
 
@@ -53,7 +54,10 @@ void time_init(const struct fdt *f)
 	have_sstc = cpu_isa_has("sstc") && stimecmp_works();
 	if (!have_sstc && !sbi_has(SBI_TIME))
 		boot_fail("no timer: the CPU lacks Sstc, the firmware SBI's TIME extension");
-	cpu_feature(have_sstc ? "sstc" : "sbi-timer");
+	if (have_sstc)
+		cpu_feature("sstc");
+	printk("time: time CSR at %llu kHz; the alarm is %s",
+	       (unsigned long long)arch.timer_hz / 1000, have_sstc ? "stimecmp" : "SBI's");
 }
 
 static void set(u64 when)

@@ -109,9 +109,12 @@ void arch_start(void)
 	firmware_read(&boot_registers);
 	boot_limit_memory();
 	acpi_read(boot.rsdp);
+	printk("firmware: %s; ACPI's root at %#llx", boot.firmware, (unsigned long long)boot.rsdp);
 	if (acpi.nr_ioapics == 0) /* nothing would route the interrupt: the console polls */
 		com_ops.enable_rx_irq = NULL;
 	find_cpus();
+	printk("irq: CPUs interrupt each other by local APICs%s; devices by %u I/O APICs",
+	       features.x2apic ? " (x2APIC)" : "", acpi.nr_ioapics);
 	time_calibrate();
 	smp_prepare();
 	kernel_main();

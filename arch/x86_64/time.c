@@ -14,6 +14,7 @@
 #include <asm/cpu.h>
 #include <bug.h>
 #include <percpu.h>
+#include <printk.h>
 #include <trap.h>
 
 #define PIT_HZ 1193182
@@ -21,8 +22,8 @@
 #define PIT_COMMAND 0x43
 #define ACPI_TIMER_HZ 3579545
 #define RUNS 3
-#define RUN_DIVISOR 100 /* a run takes 1 / 100 s */
-#define READ_TRIES 4	/* a sample is the quickest of so many */
+#define RUN_DIVISOR 100	 /* a run takes 1 / 100 s */
+#define READ_TRIES 4	 /* a sample is the quickest of so many */
 #define PATIENCE 1000000 /* reads of a counter that does not move */
 
 /* ---- The rate of the TSC ------------------------------------------------------------------ */
@@ -128,19 +129,28 @@ void time_calibrate(void)
 {
 	const struct reference pit = { "PIT", PIT_HZ, 0xffff, pit_read };
 	const struct reference pm = { "ACPI timer", ACPI_TIMER_HZ, 0xffffff, acpi_timer_read };
+	const char *by = "CPUID";
 	u64 hz = rate_by_cpuid();
 
-	if (!hz)
-		hz = rate_by_hypervisor();
 	if (!hz) {
+		by = "the hypervisor";
+		hz = rate_by_hypervisor();
+	}
+	if (!hz) {
+		by = pit.name;
 		pit_start();
 		hz = rate_by(&pit);
 	}
-	if (!hz && acpi.pm_timer)
+	if (!hz && acpi.pm_timer) {
+		by = pm.name;
 		hz = rate_by(&pm);
+	}
 	if (hz < 1000000)
 		boot_fail("no clock: neither CPUID nor PIT nor ACPI timer tells the TSC's rate");
 	arch.timer_hz = hz;
+	printk("time: TSC at %llu kHz by %s; the alarm is the local APIC's %s",
+	       (unsigned long long)hz / 1000, by,
+	       features.tsc_deadline ? "TSC deadline" : "counter");
 }
 
 /* ---- The alarm ---------------------------------------------------------------------------- */

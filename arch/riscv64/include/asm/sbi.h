@@ -8,6 +8,9 @@
 #define SBI_LEGACY_PUTCHAR 0x01
 #define SBI_LEGACY_SHUTDOWN 0x08
 #define SBI_BASE 0x10
+#define SBI_BASE_SPEC 0
+#define SBI_BASE_IMPL 1
+#define SBI_BASE_IMPL_VERSION 2
 #define SBI_BASE_PROBE 3
 #define SBI_BASE_MVENDORID 4
 #define SBI_TIME 0x54494d45
@@ -40,6 +43,7 @@ struct sbi_ret sbi_call(u64 ext, u64 fid, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4
 bool sbi_has(u64 ext);
 /* Finds the console, and sees that what Grace cannot do without is there: NULL, or what is not. */
 const char *sbi_init(void);
+void sbi_report(void); /* says who the firmware is */
 /* A console through the firmware, for the time before the UART is known. */
 const struct uart_ops *sbi_console(void);
 
