@@ -44,7 +44,7 @@ void gic_init(const struct fdt *f)
 	}
 	if (!chip)
 		boot_fail("device tree: no GICv2 or GICv3 interrupt controller");
-	printk("irq: CPUs interrupt each other and devices them by %s, up to %u CPUs", chip->name,
+	printk("irq: %s for CPUs and for devices, up to %u CPUs", chip->name,
 	       chip->max_cpus);
 }
 

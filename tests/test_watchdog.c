@@ -60,14 +60,14 @@ TEST(watchdog, reports_irqs_off)
 		capture_free();
 }
 
-/* Once per event: the same CPU, still stuck, is not reported again. */
-TEST(watchdog, reports_once_per_event)
+/* The reports while one CPU is stuck for twice the limit behind its first; 0: it was not seen. */
+static unsigned int reports_of_one_event(void)
 {
 	unsigned int before = watchdog_irqs_off;
 	struct holder h;
 
-	if (!test_needs_cpus(2) || !hold_start(&h, test_cpu(1), HOLD_IRQS, NULL))
-		return;
+	if (!hold_start(&h, test_cpu(1), HOLD_IRQS, NULL))
+		return 0;
 	expect_reports();
 	bool captured = capture_start(); /* to keep it quiet */
 
@@ -82,10 +82,24 @@ TEST(watchdog, reports_once_per_event)
 		capture_stop();
 	expect_none();
 	hold_end(&h);
-	EXPECT(seen);
-	EXPECT_EQ(reports, 1);
 	if (captured)
 		capture_free();
+	return seen ? reports : 0;
+}
+
+/*
+ * Once per event: the same CPU, still stuck, is not reported again. A host that stops another CPU
+ * for so long makes an event of that: then it is tried again.
+ */
+TEST(watchdog, reports_once_per_event)
+{
+	unsigned int reports;
+
+	if (!test_needs_cpus(2))
+		return;
+	for (unsigned int i = 0; (reports = reports_of_one_event()) > 1 && i < 3; i++)
+		continue;
+	EXPECT_EQ(reports, 1);
 }
 
 static void do_nothing(void *unused)

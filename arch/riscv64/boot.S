@@ -120,6 +120,7 @@ high:
 /* A hart started by arch_cpu_start(), a0 = its id. */
 	.globl secondary_entry
 secondary_entry:
+	fence.i				/* another hart wrote the image (unprivileged, Zifencei) */
 	csrw	sie, zero
 	csrw	sscratch, zero
 	li	t0, SSTATUS_SIE | SSTATUS_FS | SSTATUS_VS | SSTATUS_SUM | SSTATUS_MXR

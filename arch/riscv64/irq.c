@@ -61,7 +61,7 @@ bool irq_init(const struct fdt *f, const u32 *intc)
 	const char *ipi = init_ipi(f, intc), *devices = init_devices(f, intc);
 
 	arch.default_unmaskable = ipi_send == sbi_send_ipi;
-	printk("irq: CPUs interrupt each other by %s; devices by %s", ipi,
+	printk("irq: %s for CPUs; %s for devices", ipi,
 	       devices ? devices : "nothing that is known: the console is polled");
 	return devices != NULL;
 }

@@ -113,7 +113,7 @@ void arch_start(void)
 	if (acpi.nr_ioapics == 0) /* nothing would route the interrupt: the console polls */
 		com_ops.enable_rx_irq = NULL;
 	find_cpus();
-	printk("irq: CPUs interrupt each other by local APICs%s; devices by %u I/O APICs",
+	printk("irq: local APICs%s for CPUs; I/O APICs for devices: %u",
 	       features.x2apic ? " (x2APIC)" : "", acpi.nr_ioapics);
 	time_calibrate();
 	smp_prepare();
