@@ -362,6 +362,8 @@ class Style(unittest.TestCase):
                                               "#ifdef __riscv"])
         self.assertEqual(len(faults), 4, faults)
         self.assertEqual(style.check_lines("arch/riscv64/a.c", ["#ifdef __riscv"]), [])
+        marks = style.check_merged("a.md", ["<<<<<<< HEAD", "a", "=======", ">>>>>>> b", "== "])
+        self.assertEqual(len(marks), 3)
 
     A = "/* Orders x. Pairs with g() in\n * b.c. */\nvoid f(void)\n{\n}\n"
     B = "void g(void)\n{\n\t/* Pairs with f() in a.c. */\n}\n"

@@ -36,6 +36,13 @@ def sources(root="."):
     return found
 
 
+def documents(root):
+    """README and the guide: no line of theirs is measured."""
+    return ["README.md"] + sorted(os.path.join("docs", name)
+                                  for name in os.listdir(os.path.join(root, "docs"))
+                                  if name.endswith(".md"))
+
+
 def check_lines(path, lines):
     """Length, blanks and indentation of each line."""
     faults = []
@@ -53,6 +60,15 @@ def check_lines(path, lines):
         elif path.endswith(".py") and "\t" in line:
             faults.append(where + "a tab in Python")
     return faults
+
+
+MERGE = re.compile(r"(<{7} |>{7} |={7}$)")
+
+
+def check_merged(path, lines):
+    """What a merge could not decide must not stay in any file, documents included."""
+    return [f"{path}:{number}: a mark of an unfinished merge"
+            for number, line in enumerate(lines, 1) if MERGE.match(line)]
 
 
 def check_file(path, lines):
@@ -186,9 +202,12 @@ def check_tree(root="."):
             faults.append(f"{path}: no newline at the end")
         else:
             lines.pop()
-        faults += check_lines(path, lines) + check_file(path, lines)
+        faults += check_lines(path, lines) + check_merged(path, lines) + check_file(path, lines)
         if path.endswith((".c", ".h", ".S")):
             texts[path] = text
+    for path in documents(root):
+        with open(os.path.join(root, path), encoding="utf-8") as document:
+            faults += check_merged(path, document.read().split("\n"))
     return faults + check_pairs(texts)
 
 
