@@ -284,10 +284,14 @@ static void go_lazy(struct context *c)
 	smp_store_release(&c->lazy_seq, c->lazy_seq + 1);
 }
 
+/*
+ * The end of a lazy time, if it is one. Release: whoever does not find the mark any more finds what
+ * was dropped before it went. Pairs with lazy_since().
+ */
 static void set_not_lazy(struct context *c)
 {
 	if (is_lazy(c))
-		WRITE_ONCE(c->lazy_seq, c->lazy_seq + 1);
+		smp_store_release(&c->lazy_seq, c->lazy_seq + 1);
 }
 
 /*
@@ -325,7 +329,7 @@ static bool lazy_since(const struct mm *mm, unsigned int cpu, u64 *gen)
 	const struct context *c = per_cpu_ptr(&context, cpu);
 	/*
 	 * Acquire: the mark is looked at before what belongs to it. Pairs with go_lazy(). Who does
-	 * not find the mark finds what was dropped before it went. Pairs with context_leave_all().
+	 * not find the mark finds what was dropped before it went. Pairs with set_not_lazy().
 	 */
 	u64 seq = smp_load_acquire(&c->lazy_seq);
 	bool here = (seq & 1) && READ_ONCE(c->loaded) == mm;
@@ -487,11 +491,7 @@ void context_leave_all(void)
 		tags_leave(c, me);
 		mm_for_each(leave_for_good, &me);
 	}
-	/*
-	 * Release: what flushers left to a lazy CPU is dropped before they stop to see it lazy.
-	 * Pairs with lazy_since().
-	 */
-	smp_store_release(&c->lazy_seq, (c->lazy_seq + 1) & ~1ULL);
+	set_not_lazy(c); /* behind the dropping: flushers left it to a lazy CPU */
 	WRITE_ONCE(c->loaded, NULL);
 	current->active_mm = NULL;
 	if (lazy)
