@@ -15,6 +15,8 @@ import re
 import subprocess
 import sys
 
+import maker
+
 TARGETS = ("fdt", "arm64", "riscv64", "x86_64", "cmdline", "console")
 ROOT = "build/fuzz"
 LENGTH = {"cmdline": 2048, "console": 2048, "x86_64": 4096}  # bytes of an input; else:
@@ -113,9 +115,7 @@ def replay():
         return [("replay", "skipped", f"{cc}: {error.strerror}")]
     if done.returncode:
         return [("replay", "skipped", f"{cc} has no AddressSanitizer: {done.stdout}")]
-    made = subprocess.run(["make", "-s", f"-j{os.cpu_count() or 1}", "fuzz-replay"], text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-                          env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")})
+    made = maker.make("fuzz-replay")
     if made.returncode:
         return [("replay", "failed", f"does not build\n{made.stdout}")]
     return [replay_one(target) for target in TARGETS]

@@ -7,7 +7,6 @@
 import concurrent.futures
 import fnmatch
 import os
-import subprocess
 import sys
 import time
 import unittest
@@ -18,6 +17,7 @@ import fuzz
 import guest
 import judge
 import loader
+import maker
 import qemu
 import report
 import shim
@@ -74,14 +74,12 @@ def request(arch, config, **more):
 
 def build(w):
     """Runs make for one port and build; returns None or what it printed when it failed."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE") and k != "MFLAGS"}
-    words = ["make", "-s", f"-j{os.cpu_count() or 1}", "all", f"ARCH={w['arch']}",
-             f"BUILD={w['build']}", f"RULES={w['rules']}", f"PAGE_SIZE={w['page_size']}"]
+    words = ["all", f"ARCH={w['arch']}", f"BUILD={w['build']}", f"RULES={w['rules']}",
+             f"PAGE_SIZE={w['page_size']}"]
     if asked("V"):
-        say(qemu.show(words))
+        say(qemu.show(["make", *words]))
     start = time.monotonic()
-    done = subprocess.run(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, errors="replace", check=False)
+    done = maker.make(*words)
     if done.returncode:
         return done.stdout
     image = next((l.split(": ")[1] for l in done.stdout.splitlines() if "IMAGE" in l), "up to date")
@@ -160,9 +158,7 @@ def explorer_row():
     """The explorer's quick run: scenarios exhausted, and known counterexamples found again."""
     row = report.Row("sim", "explore")
     start = time.monotonic()
-    env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE") and k != "MFLAGS"}
-    done = subprocess.run(["make", "-s", f"-j{os.cpu_count() or 1}", explore.SIM], env=env,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = maker.make(explore.SIM)
     if done.returncode:
         row.add("build", "failed", f"{explore.SIM} does not build\n{done.stdout}")
         return row
