@@ -117,11 +117,13 @@ static void map_more_memory(void)
 		boot.mapped_end += GiB(1);
 }
 
-/* 52 bits: FEAT_LVA, for the 64 KiB granule alone. */
-static bool va_bits_possible(u64 bits)
+/* The size that a value asks for, if it can be had. 52 bits: FEAT_LVA, with 64 KiB pages alone. */
+static bool va_bits_of(const char *value, u64 *bits)
 {
-	return bits == 39 || bits == 48 ||
-	       (bits == 52 && PAGE_SHIFT == 16 && id_field(s3_0_c0_c7_2, 16) == 1);
+	if (parse_u64(value, bits) != 0)
+		return false;
+	return *bits == 39 || *bits == 48 ||
+	       (*bits == 52 && PAGE_SHIFT == 16 && id_field(s3_0_c0_c7_2, 16) == 1);
 }
 
 /*
@@ -132,7 +134,7 @@ static int parse_va_bits(const char *value)
 {
 	u64 bits;
 
-	return parse_u64(value, &bits) == 0 && va_bits_possible(bits) ? 0 : -EINVAL;
+	return va_bits_of(value, &bits) ? 0 : -EINVAL;
 }
 CMDLINE_OPTION(va_bits, "va_bits",
 	       "va_bits=39|48|52  size of the user half (default 48; 52 with pages of 64 KiB on a "
@@ -144,10 +146,8 @@ static unsigned int wanted_va_bits(void)
 	char value[4];
 	u64 bits;
 
-	if (cmdline_peek("va_bits", value, sizeof(value)) && parse_u64(value, &bits) == 0 &&
-	    va_bits_possible(bits))
-		return (unsigned int)bits;
-	return 48;
+	return cmdline_peek("va_bits", value, sizeof(value)) && va_bits_of(value, &bits)
+		       ? (unsigned int)bits : 48;
 }
 
 static void start_console(void)
