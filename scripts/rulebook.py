@@ -25,8 +25,10 @@ COLUMNS = tuple(f"{port} {transport}" for port in ("x86_64", "arm64", "riscv64")
                 for transport in ("ipi", "unmaskable"))
 # What a cell may say, and the letter for it.
 VERDICTS = {"caught": "C", "explored": "E", "redundant": "r", "n.a.": "-"}
-# What the explorer must have said of a cell that an emulator cannot decide.
-EXPLORED = {"explored": golden.FOUND, "redundant": golden.EXHAUSTED}
+# What the explorer must come to where the matrix says so; and the cells that rest on its word.
+EXPECTED = {"caught": ("found",), "explored": ("found",), "redundant": ("exhausted",),
+            "n.a.": ("exhausted", "unfinished", "no word")}
+EXPLORED = ("explored", "redundant")
 
 TOKEN = re.compile(r'\s*(?:("(?:[^"\\]|\\.)*")|(\w+)|([(),]))')
 COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)+\'|(/\*.*?\*/|//[^\n]*)', re.S)
@@ -249,15 +251,18 @@ def explored(book, rule, column):
 
 
 def check_explored(book, matrix):
-    """Whether the explorer has shown what the cells say that are its."""
-    faults = []
+    """Whether matrix and explorer agree on every cell, or a difference is explained."""
+    faults, differences = [], golden.Differences(book.root)
     for rule in book.rules:
         for column, verdict in matrix[rule.name].items():
-            said = explored(book, rule, column)[1]
-            if verdict in EXPLORED and not said.startswith(EXPLORED[verdict]):
-                faults.append(f"{MATRIX}: {rule.name}: {column}: {verdict}; "
-                              f"{golden.path(rule.id)} says: {said} (make explore GOLDEN=update)")
-    return faults
+            said, where = explored(book, rule, column)[1], golden.machine(column)
+            kind = golden.kind(said)
+            if kind not in EXPECTED[verdict] and (verdict in EXPLORED or not differences.explain(
+                    "matrix", rule.id, where, verdict, kind)):
+                faults.append(f"{MATRIX}: {rule.id} {rule.name}: {column}: {verdict}; "
+                              f"{golden.path(rule.id)} says: {said} (make explore GOLDEN=update, "
+                              f"or a reason in {golden.DIFFERENCES})")
+    return faults + differences.needless("matrix")
 
 
 def check_written(book, matrix):

@@ -110,16 +110,39 @@ enum rule;
             book = self.tree(folder)
             matrix = rulebook.load_matrix(folder)
             matrix["ONE"].update({"x86_64 ipi": "redundant", "riscv64 unmaskable": "explored"})
-            self.assertEqual(len(rulebook.check_explored(book, matrix)), 2)
+            self.assertEqual(len(rulebook.check_explored(book, matrix)), 5)
             os.makedirs(os.path.dirname(golden.path("G1", folder)))
             with open(golden.path("G1", folder), "w", encoding="utf-8") as out:
                 out.write("x86_64/ipi: a: nothing, exhausted at bound 2\n"
+                          "x86_64/nmi: b: found by G1, bound 1\n"
+                          "arm64/broadcast: b: found by G1, bound 1\n"
+                          "riscv64/ipi: b: found by G1, bound 1\n"
                           "riscv64/sbi: b: found by G1, bound 1\n")
             self.assertEqual(rulebook.check_explored(book, matrix), [])
             self.assertIn("bound 2 (`a`)", rulebook.cell_text(book, book.rules[0], "x86_64 ipi",
                                                               "redundant"))
             matrix["ONE"].update({"riscv64 unmaskable": "redundant"})
             self.assertIn("found by G1", rulebook.check_explored(book, matrix)[0])
+
+    def test_differences_are_explained_once(self):
+        """A caught cell that the explorer has not found: with a reason, and nothing beside it."""
+        entry = "matrix G1 riscv64/*: caught | exhausted\n"
+        with tempfile.TemporaryDirectory() as folder:
+            book = self.tree(folder)
+            matrix = rulebook.load_matrix(folder)
+            os.makedirs(os.path.dirname(golden.path("G1", folder)))
+            with open(golden.path("G1", folder), "w", encoding="utf-8") as out:
+                for column in rulebook.COLUMNS[:4]:
+                    out.write(f"{golden.machine(column)}: a: found by G1, bound 1\n")
+                for column in rulebook.COLUMNS[4:]:
+                    out.write(f"{golden.machine(column)}: a: nothing, exhausted at bound 2\n")
+            matrix["ONE"]["arm64 ipi"] = "caught"
+            for text, faults in (("", 2), ("# no\n\n" + entry + "\tbecause\n", 0), (entry, 3),
+                                 (entry.replace("*", "ipi") + " x\n", 1), ("what\n", 3),
+                                 (entry.replace("riscv64", "arm64") + " x\n", 3)):
+                with open(os.path.join(folder, golden.DIFFERENCES), "w", encoding="utf-8") as out:
+                    out.write(text)
+                self.assertEqual(len(rulebook.check_explored(book, matrix)), faults, text)
 
 
 class Matrix(unittest.TestCase):

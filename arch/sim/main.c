@@ -37,14 +37,16 @@ static struct {
 	const char *scenario, *machine, *knockout, *replay, *save;
 	struct limits limits;
 	u64 random, seed, races;
-	bool breakpoints, oracles;
+	bool breakpoints;
+	unsigned int oracles;
 } args = { .machine = "x86_64/ipi",
 	   .limits = { .bound = OF_SCENARIO,
 		       .delays = OF_SCENARIO,
 		       .states = 1UL << 25,
 		       .seconds = 60 },
 	   .seed = 1,
-	   .races = RACES_DEFAULT };
+	   .races = RACES_DEFAULT,
+	   .oracles = OF_SCENARIO };
 
 /* ---- Faults of the kernel under test ----------------------------------------------------- */
 
@@ -306,7 +308,7 @@ static int list(void)
 	for (unsigned int i = 0; i < ARRAY_SIZE(scenarios); i++)
 		printf("scenario %s %u %u %s %s\n", scenarios[i]->name, scenarios[i]->cpus,
 		       stated_bound(scenarios[i]),
-		       scenarios[i]->needs ? scenarios[i]->needs : "all", scenarios[i]->what);
+		       scenarios[i]->untagged ? "untagged" : "all", scenarios[i]->what);
 	for (const struct model *m = models; m->name; m++)
 		printf("machine %s\n", m->name);
 	for (unsigned int i = 0; i < NR_RULES; i++)
@@ -350,7 +352,7 @@ static bool parse(int argc, char **argv)
 		else if (strcmp(name, "--seconds") == 0)
 			args.limits.seconds = number;
 		else if (strcmp(name, "--oracles") == 0)
-			args.oracles = number;
+			args.oracles = number != 0;
 		else if (strcmp(name, "--random") == 0)
 			args.random = number;
 		else if (strcmp(name, "--races") == 0)
@@ -384,6 +386,8 @@ int main(int argc, char **argv)
 	}
 	if (args.limits.delays == OF_SCENARIO)
 		args.limits.delays = scenario->delays;
+	if (args.oracles == OF_SCENARIO)
+		args.oracles = scenario->oracles;
 	if (args.limits.bound == OF_SCENARIO)
 		args.limits.bound = stated_bound(scenario);
 	if (boot() != 0)

@@ -4,7 +4,8 @@
  *
  * What differs is what the ports say in struct arch_info, whether stores of a CPU leave in order,
  * and what an invalidation reaches (mmu.c). Three levels of tables are enough for every rule and
- * keep walks short; tags are few, so that they run out.
+ * keep walks short; tags are few, so that they run out. Each port may have tags (PCIDs, ASIDs);
+ * x86_64 and riscv64 may also have none, and are so for a scenario that is untagged.
  */
 #include "sim.h"
 
@@ -41,12 +42,14 @@ const struct model models[] = {
 	  .arch_name = "riscv64",
 	  .unmaskable_name = "sbi",
 	  .leaf_spares = true,
-	  .range_spares = true },
+	  .range_spares = true,
+	  .tag_bits = 3 },
 	{ .name = "riscv64/sbi",
 	  .arch_name = "riscv64",
 	  .unmaskable_name = "sbi",
 	  .leaf_spares = true,
 	  .range_spares = true,
+	  .tag_bits = 3,
 	  .unmaskable = true },
 	{ .name = NULL },
 };
@@ -67,7 +70,7 @@ void model_fill_arch(unsigned int cpus)
 		.name = model->arch_name,
 		.pt_levels = 3,
 		.va_bits = 38,
-		.tag_bits = model->tag_bits,
+		.tag_bits = scenario->untagged ? 0 : model->tag_bits,
 		.leaf_levels = BIT(0) | BIT(1),
 		.unmaskable = { model->unmaskable_name, false },
 		.default_unmaskable = model->unmaskable,

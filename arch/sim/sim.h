@@ -222,10 +222,11 @@ void oracles_start(bool on);
 struct scenario {
 	const char *name, *what;
 	unsigned int cpus;
-	const char *needs;	   /* machines on which it makes sense; NULL: all */
+	bool untagged;		   /* for machines whose TLB has no tags */
 	u32 inject;		   /* faults that may happen: BIT(INJECT_...) */
 	unsigned int ticks, fails; /* at most */
 	unsigned int delays;	   /* stores that wait and late loads, unless --delays says else */
+	bool oracles;		   /* the kernel's own too, unless --oracles says else */
 	unsigned int bound;	   /* preemptions within which it is exhausted; 0: BOUND_USUAL */
 	void (*setup)(void);
 	struct {

@@ -42,7 +42,6 @@ SCENARIO(rollover) = {
 	.what = "tag roll-over against a flush",
 	.cpus = 2,
 	.delays = 1,
-	.needs = "tags",
 	.setup = setup,
 	.roles = { { 0, unmapper, true }, { 1, switcher, false } },
 };

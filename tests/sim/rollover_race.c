@@ -48,7 +48,6 @@ SCENARIO(rollover_race) = {
 	.name = "rollover_race",
 	.what = "a tag taken without the lock against a roll-over",
 	.cpus = 2,
-	.needs = "tags",
 	.setup = setup,
 	.roles = { { 0, roller, false }, { 1, switcher, false } },
 };

@@ -4,43 +4,13 @@
  *
  * Rules: T1, T3, T6.
  */
-#include "sim_test.h"
-
-static struct mm *other;
-
-static void setup(void)
-{
-	other = mm_create();
-	BUG_ON(!other);
-	sim_new_mm();
-	sim_map(VA_A, 1);
-	BUG_ON(mm_mmap(sim_mm, VA_A + PAGE_SIZE, PAGE_SIZE, PROT_READ, MAP_FIXED) < 0);
-}
-
-static void switcher(void)
-{
-	u64 value;
-
-	kthread_use_mm(sim_mm);
-	(void)sim_load(VA_A, &value);
-	kthread_unuse_mm();
-	kthread_use_mm(other);
-	kthread_unuse_mm();
-	kthread_use_mm(sim_mm);
-	(void)sim_load(VA_A, &value);
-	kthread_unuse_mm();
-}
-
-static void unmapper(void)
-{
-	(void)mm_munmap(sim_mm, VA_A, PAGE_SIZE);
-}
+#include "switching.h"
 
 SCENARIO(switch_flush) = {
 	.name = "switch_flush",
 	.what = "switch of address space against a flush",
 	.cpus = 2,
 	.delays = 1,
-	.setup = setup,
-	.roles = { { 0, unmapper, true }, { 1, switcher, false } },
+	.setup = switching_setup,
+	.roles = { { 0, switching_unmap, true }, { 1, switching_switch, false } },
 };

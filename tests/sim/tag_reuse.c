@@ -36,7 +36,6 @@ SCENARIO(tag_reuse) = {
 	.name = "tag_reuse",
 	.what = "a tag that comes back after a roll-over",
 	.cpus = 1,
-	.needs = "tags",
 	.setup = setup,
 	.roles = { { 0, switcher, false } },
 };
