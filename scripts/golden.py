@@ -52,8 +52,11 @@ class Differences:
 
     def __init__(self, root="."):
         self.entries, self.faults, self.used = [], [], set()
-        name = os.path.join(root, DIFFERENCES)
-        for line in open(name, encoding="utf-8") if os.path.exists(name) else ():
+        name, lines = os.path.join(root, DIFFERENCES), []
+        if os.path.exists(name):
+            with open(name, encoding="utf-8") as text:
+                lines = list(text)
+        for line in lines:
             head = self.HEAD.fullmatch(line.rstrip())
             if head:
                 self.entries.append([*head.groups(), ""])
