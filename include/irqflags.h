@@ -36,7 +36,7 @@ DECLARE_PER_CPU(struct irqoff_site, irqoff_site);
 	})
 #define local_irq_restore(was_on)                                                                  \
 	do {                                                                                       \
-		if (was_on)                                                                        \
+		if (likely(was_on))                                                                \
 			arch_irq_enable();                                                         \
 	} while (0)
 #define local_irq_disable() ((void)local_irq_save())

@@ -39,13 +39,22 @@ enum pt_state { PT_FREE, PT_LIVE, PT_UNHOOKED, PT_FLUSHED, PT_WAITING, PT_DEPOSI
  * lock and counts of a page may be touched at any time, whatever became of the page [F3].
  */
 struct page {
-	u8 type;      /* enum page_type */
-	u8 order;     /* of the block that this page heads; PG_TAIL: of the block it is in */
-	u8 flags;     /* PG_* */
-	u8 pt_cpu;    /* PAGE_TABLE: that unhooked it (debug) */
-	atomic_t refcount; /* 0: free or being freed */
-	atomic_t mapcount; /* leaf entries that map it */
-	atomic_t pincount; /* of the references: those taken by pin_user_pages() */
+	union {
+		struct {
+			u8 type;	   /* enum page_type */
+			u8 order;	   /* of the block; in the head, and where PG_TAIL */
+			u8 flags;	   /* PG_* */
+			atomic_t mapcount; /* leaf entries that map it */
+		};
+		u64 state; /* all of these in one store or load: PAGE_STATE() */
+	};
+	union {
+		struct {
+			atomic_t refcount; /* 0: free, being freed, or not the head */
+			atomic_t pincount; /* of the references: those taken by pin_user_pages() */
+		};
+		atomic64_t counts; /* both; changed as one, by PAGE_REF or PAGE_PIN */
+	};
 	union {
 		struct {
 			struct list_head node; /* buddy or per-CPU list; gather; owner's use */
@@ -72,6 +81,12 @@ struct page {
 #endif
 };
 _Static_assert(sizeof(struct page) == (debug_build ? 128 : 64), "struct page has a round size");
+
+/* `state` while nobody maps the page; `counts` of one reference, and of one that is a pin. */
+#define PAGE_STATE(type, order, flags) ((u64)(type) | (u64)(order) << 8 | (u64)(flags) << 16)
+#define PAGE_REF ((s64)1)
+#define PAGE_PIN (BIT(32) + PAGE_REF)
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "PAGE_STATE(), PAGE_REF and PAGE_PIN");
 
 #define PG_TAIL BIT(0)	   /* tail of a compound page */
 #define PG_POISONED BIT(1) /* contents are PAGE_POISON (debug) */
@@ -126,7 +141,7 @@ bool pfn_valid(pfn_t pfn);
 #define GFP_NOWAIT BIT(0)    /* any context; fails early, leaving a reserve to GFP_KERNEL */
 #define GFP_ZERO BIT(1)
 #define GFP_COMPOUND BIT(2)  /* one object of many frames: references go to its head */
-#define GFP_TYPE(t) ((u32)(t) << 8) /* accounted as enum page_type t; default PAGE_KERNEL */
+#define GFP_TYPE(t) ((u32)((t) ^ PAGE_KERNEL) << 8) /* enum page_type; without: PAGE_KERNEL */
 
 /*
  * 1 << order frames, aligned to their size. The head has one reference, the frames behind it none
@@ -142,10 +157,8 @@ struct page *alloc_pages(unsigned int order, u32 flags);
 void free_pages(struct page *p, unsigned int order);
 /* Accounts the block that p heads as another type from now on. The owner only. */
 void page_set_type(struct page *p, enum page_type type);
-static inline struct page *alloc_page(u32 flags)
-{
-	return alloc_pages(0, flags);
-}
+/* alloc_pages() of one frame, by way of this CPU's list. */
+struct page *alloc_page(u32 flags);
 
 /*
  * The frame that p's references are counted in. Computed, not followed: a walker may ask about a
@@ -160,8 +173,12 @@ static inline struct page *page_head(struct page *p)
 	return (struct page *)ALIGN_DOWN((vaddr_t)p, sizeof(*p) << READ_ONCE(p->order));
 }
 
-/* Frees a page whose count has reached zero. mm/page_ref.c. */
+/* Frees a page whose count has reached zero. */
 void page_release(struct page *head);
+/* The same with every check, and for blocks: what is not one frame as it should be. */
+void page_release_checked(struct page *head);
+/* For try_get_refs(): p itself has no reference, but may be a tail. mm/page_ref.c. */
+bool try_get_refs_head(struct page *p, s64 refs);
 /* The report of a reference taken on a count of zero, or dropped below it [U3]. */
 __noreturn void page_count_broken(const struct page *p, int count);
 
@@ -170,45 +187,50 @@ void page_poison(struct page *p);
 /* True if a frame still is filled; else the first place that is not. */
 bool page_poison_intact(const struct page *p, size_t *offset, u64 *value);
 
-/*
- * Another reference beside one that the caller has. Full oracle in debug: get on zero is a report.
- */
+/* Another reference beside one that the caller has. In debug: get on zero is a report. */
 static inline void get_page(struct page *p)
 {
-	int old = fetch_add_relaxed(&page_head(p)->refcount.counter, 1);
+	int old = (int)fetch_add_relaxed(&page_head(p)->counts.counter, PAGE_REF);
 
 	if (debug_build && unlikely(old <= 0))
 		page_count_broken(p, old);
 }
 /*
- * A reference to a page that may be being freed: only if its count is not zero [U3]. Full barrier
- * if it succeeds: pairs with the unmapper's clear-then-read, and orders the count before the
- * flags that a new page got before it. Pairs with page_prepare() in mm/page_alloc.c.
+ * PAGE_REF or PAGE_PIN on a page that may be being freed: only if its count is not zero [U3]. What
+ * has a count heads itself, and a tail has none: flags are looked at only where it is zero.
+ * Full barrier if it succeeds: pairs with the unmapper's clear-then-read, and orders the count
+ * before the flags that a new page got before it. Pairs with page_give() in mm/page_alloc.c.
  */
+static inline bool try_get_refs(struct page *p, s64 refs)
+{
+	return likely(atomic64_add_not_zero(&p->counts, refs)) || try_get_refs_head(p, refs);
+}
 static inline bool try_get_page(struct page *p)
 {
-	struct page *head = page_head(p);
-
-	if (!atomic_inc_not_zero(&head->refcount))
-		return false;
-	/* A head that has a reference stays one; what it was before may have been another's. */
-	if (likely(page_head(p) == head))
-		return true;
-	if (atomic_dec_and_test(&head->refcount))
-		page_release(head);
-	return false;
+	return try_get_refs(p, PAGE_REF);
 }
-/* Drops a reference; the last one frees. Any context with irqs in any state. */
-static inline void put_page(struct page *p)
+/* Drops what try_get_refs() took; the last one frees. Any context with irqs in any state. */
+static inline void put_refs(struct page *p, s64 refs)
 {
 	struct page *head = page_head(p);
-	int now = atomic_dec_return(&head->refcount);
+	s64 now = atomic64_add_return(&head->counts, -refs);
 
-	if (now == 0)
+	/* Pins without a reference: a debug build reports them, a release build keeps the page. */
+	if (now == 0 || (debug_build && (int)now == 0))
 		page_release(head);
-	else if (debug_build && unlikely(now < 0))
-		page_count_broken(p, now);
+	else if (debug_build && unlikely((int)now < 0 || now < 0))
+		page_count_broken(p, (int)now < 0 ? (int)now : (int)(now >> 32));
 }
+static inline void put_page(struct page *p)
+{
+	put_refs(p, PAGE_REF);
+}
+/*
+ * put_page() of each of n pages, in order. Frames whose last reference that was go to this CPU's
+ * list in runs of PUT_RUN at most, with interrupts off once a run; everything else is as there.
+ */
+void put_pages(struct page *const *pages, unsigned int n);
+#define PUT_RUN 16
 /* True if some reference was taken by pin_user_pages(): a device may write the page. */
 static inline bool page_maybe_pinned(struct page *p)
 {

@@ -99,9 +99,11 @@ static void flush_spurious(struct mm *mm, vaddr_t addr)
 /* Zeroed memory for one leaf of level, or NULL. */
 static struct page *user_page(unsigned int level)
 {
-	u32 flags = GFP_KERNEL | GFP_ZERO | GFP_TYPE(PAGE_ANON) | (level ? GFP_COMPOUND : 0);
+	u32 flags = GFP_KERNEL | GFP_ZERO | GFP_TYPE(PAGE_ANON);
 
-	return inject(PAGE) ? NULL : alloc_pages(level * PT_INDEX_BITS, flags);
+	if (inject(PAGE))
+		return NULL;
+	return level ? alloc_pages(level * PT_INDEX_BITS, flags | GFP_COMPOUND) : alloc_page(flags);
 }
 
 /*

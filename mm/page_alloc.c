@@ -34,7 +34,7 @@ struct free_list {
 static struct {
 	/* Constant after page_alloc_init(). */
 	u64 total, reserved;
-	unsigned int pcp_batch, pcp_high;
+	unsigned int pcp_batch;
 
 	spinlock_t lock;
 	struct free_list free[MAX_ORDER + 1];
@@ -47,9 +47,9 @@ u64 page_reserve;
 
 /* One CPU's. Only that CPU, irqs off; others read the numbers as they are. */
 struct pcp {
-	struct list_head list; /* last freed first */
-	unsigned int count;
+	unsigned int count, high;   /* frames; as many are too many */
 	s64 by_type[NR_PAGE_TYPES]; /* frames allocated here less frames freed here */
+	struct page *frame[PCP_HIGH]; /* a stack: what was freed last is on top */
 };
 static DEFINE_PER_CPU(struct pcp, pcp);
 
@@ -118,11 +118,13 @@ void page_alloc_add(struct page *p, unsigned int order)
 /* Small machines with many CPUs must not have all their memory in lists. */
 static void pcp_scale(u64 total)
 {
-	u64 high = total / 32 / nr_cpus;
+	u64 high = min(total / 32 / nr_cpus, (u64)PCP_HIGH);
+	unsigned int cpu;
 
-	zone.pcp_high = (unsigned int)min(high, (u64)PCP_HIGH);
-	zone.pcp_high = max(zone.pcp_high, 6u);
-	zone.pcp_batch = zone.pcp_high / (PCP_HIGH / PCP_BATCH);
+	high = max(high, (u64)6);
+	zone.pcp_batch = (unsigned int)high / (PCP_HIGH / PCP_BATCH);
+	for_each_possible_cpu(cpu)
+		per_cpu(pcp, cpu).high = (unsigned int)high;
 }
 
 void page_alloc_start(u64 total)
@@ -131,8 +133,6 @@ void page_alloc_start(u64 total)
 
 	for (i = 0; i <= MAX_ORDER; i++)
 		list_init(&zone.free[i].blocks);
-	for_each_possible_cpu(i)
-		list_init(&per_cpu(pcp, i).list);
 	zone.total = total;
 	zone.reserved = total;
 	page_reserve = min(max(total / 64, (u64)64), (u64)1024);
@@ -140,22 +140,6 @@ void page_alloc_start(u64 total)
 }
 
 /* ---- This CPU's list; irqs off ------------------------------------------------------------- */
-
-static struct page *pcp_pop(struct pcp *c)
-{
-	struct page *p = list_first_entry(&c->list, struct page, node);
-
-	c->list.next = p->node.next;
-	p->node.next->prev = &c->list;
-	c->count--;
-	return p;
-}
-
-static void pcp_push(struct pcp *c, struct page *p)
-{
-	list_add(&p->node, &c->list);
-	c->count++;
-}
 
 static __noinline bool pcp_refill(struct pcp *c)
 {
@@ -165,7 +149,7 @@ static __noinline bool pcp_refill(struct pcp *c)
 
 		if (!p)
 			break;
-		pcp_push(c, p);
+		c->frame[c->count++] = p;
 	}
 	raw_spin_unlock(&zone.lock);
 	return c->count > 0;
@@ -174,15 +158,13 @@ static __noinline bool pcp_refill(struct pcp *c)
 /* Gives frames back, those that were freed first before the others. */
 static __noinline void pcp_spill(struct pcp *c, unsigned int nr)
 {
+	nr = min(nr, c->count);
 	raw_spin_lock(&zone.lock);
-	for (; nr > 0 && c->count > 0; nr--) {
-		struct page *p = list_entry(c->list.prev, struct page, node);
-
-		list_del(&p->node);
-		c->count--;
-		buddy_free(p, 0);
-	}
+	for (unsigned int i = 0; i < nr; i++)
+		buddy_free(c->frame[i], 0);
 	raw_spin_unlock(&zone.lock);
+	c->count -= nr;
+	memmove(c->frame, c->frame + nr, c->count * sizeof(c->frame[0]));
 }
 
 static void pcp_drain_local(void *unused)
@@ -207,7 +189,8 @@ void page_alloc_drain(void)
 
 /* ---- Allocation ---------------------------------------------------------------------------- */
 
-static struct page *take_frame(unsigned int type)
+/* The topmost frame of this CPU's list, or NULL. */
+static inline struct page *pcp_take(unsigned int type)
 {
 	struct page *p = NULL;
 	/*
@@ -216,11 +199,23 @@ static struct page *take_frame(unsigned int type)
 	 */
 	bool on = local_irq_save();
 	struct pcp *c = this_cpu_ptr(&pcp);
+	unsigned int n = c->count;
 
-	if (likely(c->count > 0) || pcp_refill(c)) {
-		p = pcp_pop(c);
+	if (likely(n > 0)) {
+		p = c->frame[--n];
+		c->count = n;
 		c->by_type[type]++;
 	}
+	local_irq_restore(on);
+	return p;
+}
+
+static struct page *take_frame(unsigned int type)
+{
+	bool on = local_irq_save(); /* as in pcp_take(): what is refilled is there to be taken */
+	struct pcp *c = this_cpu_ptr(&pcp);
+	struct page *p = c->count > 0 || pcp_refill(c) ? pcp_take(type) : NULL;
+
 	local_irq_restore(on);
 	return p;
 }
@@ -276,7 +271,7 @@ static void check_block(struct page *p, unsigned int order)
 			check_poison(p);
 }
 
-/* The frames behind the head: flags first, before page_prepare() lets references be taken. */
+/* The frames behind the head: flags first, before page_give() lets references be taken. */
 static void prepare_inner(struct page *head, unsigned int order, unsigned int type, u32 flags)
 {
 	bool compound = flags & GFP_COMPOUND;
@@ -294,13 +289,26 @@ static void clear_block(struct page *p, unsigned int order)
 		clear_page(page_to_virt(p));
 }
 
-static void page_prepare(struct page *p, unsigned int order, unsigned int type, u32 flags)
+static unsigned int gfp_type(u32 flags)
 {
+	return (u8)(flags >> 8) ^ PAGE_KERNEL;
+}
+
+/* The last step: from here on references can be taken. */
+static inline void page_give(struct page *p)
+{
+	/* Orders flags and order before the count. Pairs with try_get_refs() in include/page.h. */
+	smp_store_release(&p->counts.counter, PAGE_REF);
+}
+
+static __noinline struct page *page_prepare(struct page *p, unsigned int order, u32 flags)
+{
+	unsigned int type = gfp_type(flags);
+
 	if (debug_build)
 		check_block(p, order);
-	p->type = type;
-	WRITE_ONCE(p->order, order);
-	WRITE_ONCE(p->flags, (flags & GFP_COMPOUND) && order > 0 ? PG_COMPOUND : 0);
+	WRITE_ONCE(p->state, PAGE_STATE(type, order,
+					(flags & GFP_COMPOUND) && order > 0 ? PG_COMPOUND : 0));
 	if (order > 0)
 		prepare_inner(p, order, type, flags);
 	if (flags & GFP_ZERO)
@@ -308,24 +316,16 @@ static void page_prepare(struct page *p, unsigned int order, unsigned int type, 
 	page_step(p, STEP_ALLOC);
 	page_owner_set(p, order, true);
 	trace(ALLOC, 0, page_to_phys(p), type);
-	/* Orders flags and orders before the count. Pairs with try_get_page() in include/page.h. */
-	smp_store_release(&p->refcount.counter, 1);
+	page_give(p);
+	return p;
 }
 
-static unsigned int gfp_type(u32 flags)
-{
-	unsigned int type = (flags >> 8) & 0xff;
-
-	return type ? type : PAGE_KERNEL;
-}
-
-struct page *alloc_pages(unsigned int order, u32 flags)
+/* Frames by whatever way there is, or NULL, which is counted. */
+static __noinline struct page *take_slowly(unsigned int order, u32 flags)
 {
 	unsigned int type = gfp_type(flags);
 	struct page *p = NULL;
 
-	if (unlikely(order > MAX_ORDER))
-		return NULL;
 	if (!(flags & GFP_NOWAIT)) {
 		p = take(order, type);
 		if (unlikely(!p))
@@ -333,11 +333,33 @@ struct page *alloc_pages(unsigned int order, u32 flags)
 	} else if (likely(READ_ONCE(zone.nr_free) >= page_reserve + (1UL << order))) {
 		p = take(order, type);
 	}
-	if (unlikely(!p)) {
+	if (unlikely(!p))
 		atomic64_inc(flags & GFP_NOWAIT ? &zone.nowait_failures : &zone.kernel_failures);
-		return NULL;
+	return p;
+}
+
+struct page *alloc_pages(unsigned int order, u32 flags)
+{
+	struct page *p = order <= MAX_ORDER ? take_slowly(order, flags) : NULL;
+
+	return likely(p) ? page_prepare(p, order, flags) : NULL;
+}
+
+struct page *alloc_page(u32 flags)
+{
+	unsigned int type = gfp_type(flags);
+	/* With GFP_NOWAIT the reserve needs a look. */
+	struct page *p = likely(!(flags & GFP_NOWAIT)) ? pcp_take(type) : NULL;
+
+	if (unlikely(!p)) {
+		p = take_slowly(0, flags);
+		if (!p)
+			return NULL;
 	}
-	page_prepare(p, order, type, flags);
+	if (debug_build || flags & GFP_ZERO)
+		return page_prepare(p, 0, flags);
+	WRITE_ONCE(p->state, PAGE_STATE(type, 0, 0));
+	page_give(p);
 	return p;
 }
 
@@ -368,32 +390,56 @@ static void check_free(const struct page *p, unsigned int order)
 		bad_free(p, order);
 }
 
-/* A frame or block without references, from here on nobody's. */
-static void mark_free(struct page *p, unsigned int order)
+/* What a debug build notes and checks of a block that is about to be nobody's. */
+static inline void note_free(struct page *p, unsigned int order)
 {
-	for (struct page *end = p + (1UL << order); p < end; p++) {
-		p->type = PAGE_FREE;
-		WRITE_ONCE(p->order, 0);
-		WRITE_ONCE(p->flags, 0);
-		if (debug_build && order <= POISON_ORDER_MAX)
-			page_poison(p);
-	}
+	ledger_page_free(p);
+	page_step(p, STEP_FREE);
+	page_owner_set(p, order, false);
+	trace(FREE, 0, page_to_phys(p), p->type);
+}
+
+static inline void mark_free(struct page *p, bool poison)
+{
+	WRITE_ONCE(p->state, PAGE_STATE(PAGE_FREE, 0, 0));
+	if (debug_build && poison)
+		page_poison(p);
+}
+
+static __noinline void pcp_overflow(struct pcp *c, bool on)
+{
+	pcp_spill(c, zone.pcp_batch);
+	local_irq_restore(on);
+}
+
+/* Puts a frame on top of this CPU's list; irqs off. True: it has too many now. */
+static inline bool pcp_push(struct pcp *c, struct page *p, unsigned int type)
+{
+	unsigned int n = c->count;
+
+	c->frame[n] = p;
+	c->count = ++n;
+	c->by_type[type]--;
+	mark_free(p, true);
+	return unlikely(n >= c->high);
 }
 
 static void free_frame(struct page *p, unsigned int type)
 {
-	bool on = local_irq_save(); /* as in take_frame() */
+	bool on = local_irq_save(); /* as in pcp_take() */
 	struct pcp *c = this_cpu_ptr(&pcp);
 
-	c->by_type[type]--;
-	pcp_push(c, p);
-	if (unlikely(c->count >= zone.pcp_high))
-		pcp_spill(c, zone.pcp_batch);
+	if (pcp_push(c, p, type)) {
+		pcp_overflow(c, on);
+		return;
+	}
 	local_irq_restore(on);
 }
 
 static void free_block(struct page *p, unsigned int order, unsigned int type)
 {
+	for (struct page *end = p + (1UL << order), *q = p; q < end; q++)
+		mark_free(q, order <= POISON_ORDER_MAX);
 	bool on = spin_lock_irqsave(&zone.lock);
 
 	this_cpu(pcp).by_type[type] -= 1L << order;
@@ -404,21 +450,76 @@ static void free_block(struct page *p, unsigned int order, unsigned int type)
 void free_pages(struct page *p, unsigned int order)
 {
 	check_free(p, order);
-	if (atomic_read(&p->refcount) != 0 && !atomic_dec_and_test(&p->refcount))
+	if (atomic_read(&p->refcount) != 0 &&
+	    (int)atomic64_add_return(&p->counts, -PAGE_REF) != 0)
 		return; /* a walker's put_page() comes here with 0 */
 	if (unlikely(atomic_read(&p->mapcount) | atomic_read(&p->pincount)))
 		bad_free(p, order);
 	unsigned int type = p->type;
 
-	ledger_page_free(p);
-	page_step(p, STEP_FREE);
-	page_owner_set(p, order, false);
-	trace(FREE, 0, page_to_phys(p), type);
-	mark_free(p, order);
+	note_free(p, order);
 	if (likely(order == 0))
 		free_frame(p, type);
 	else
 		free_block(p, order, type);
+}
+
+/* One frame in use, not mapped: nothing in `state` but its type. */
+static inline bool plain_frame(u64 state)
+{
+	return likely(state - (PAGE_FREE + 1) < NR_PAGE_TYPES - (PAGE_FREE + 1));
+}
+
+void page_release(struct page *p)
+{
+	u64 state = READ_ONCE(p->state);
+
+	if (!plain_frame(state) || (debug_build && atomic_read(&p->pincount))) {
+		page_release_checked(p);
+		return;
+	}
+	note_free(p, 0);
+	free_frame(p, (unsigned int)state);
+}
+
+/* Drops a reference; true if it was the last one to a frame that can go to a CPU's list. */
+static inline bool put_frame(struct page *p, u64 *state)
+{
+	if (unlikely(READ_ONCE(p->flags) & PG_TAIL) ||
+	    (debug_build && atomic64_read(&p->counts) != PAGE_REF)) {
+		put_page(p); /* has the checks */
+		return false;
+	}
+	if (atomic64_add_return(&p->counts, -PAGE_REF) != 0)
+		return false;
+	*state = READ_ONCE(p->state);
+	if (plain_frame(*state))
+		return true;
+	page_release_checked(p);
+	return false;
+}
+
+static void put_run(struct page *const *pages, unsigned int n)
+{
+	bool on = local_irq_save(); /* as in pcp_take() */
+	struct pcp *c = this_cpu_ptr(&pcp);
+	u64 state;
+
+	for (struct page *const *end = pages + n; pages < end; pages++) {
+		if (!put_frame(*pages, &state))
+			continue;
+		note_free(*pages, 0);
+		if (pcp_push(c, *pages, (unsigned int)state))
+			pcp_spill(c, zone.pcp_batch);
+	}
+	local_irq_restore(on);
+}
+
+void put_pages(struct page *const *pages, unsigned int n)
+{
+	for (; n > PUT_RUN; n -= PUT_RUN, pages += PUT_RUN)
+		put_run(pages, PUT_RUN);
+	put_run(pages, n);
 }
 
 void page_set_type(struct page *p, enum page_type type)

@@ -13,7 +13,7 @@
  */
 #include <page.h>
 
-void page_release(struct page *head)
+__noinline void page_release_checked(struct page *head)
 {
 	if (unlikely(atomic_read(&head->mapcount) != 0))
 		oracle_report(ORACLE_COUNTS, RULE_FLUSH_BEFORE_FREE, head,
@@ -26,6 +26,19 @@ void page_release(struct page *head)
 			      (unsigned long long)page_to_phys(head),
 			      atomic_read(&head->pincount));
 	free_pages(head, head->order);
+}
+
+__noinline bool try_get_refs_head(struct page *p, s64 refs)
+{
+	struct page *head = page_head(p);
+
+	if (head == p || !atomic64_add_not_zero(&head->counts, refs))
+		return false;
+	/* A head that has a reference stays one; what it was before may have been another's. */
+	if (likely(page_head(p) == head))
+		return true;
+	put_refs(head, refs);
+	return false;
 }
 
 __noreturn void page_count_broken(const struct page *p, int count)

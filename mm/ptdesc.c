@@ -127,7 +127,6 @@ void ptdesc_unhook(struct ptdesc *p)
 	page_step(&p->page, STEP_CLEAR);
 	ptdesc_dtor_at(p, false);
 	p->page.pt_unhooked_ns = time_ns();
-	p->page.pt_cpu = (u8)smp_processor_id();
 	if (debug_build)
 		p->page.pt_gp = rcu_seq_snap();
 	census_unhooked(p);

@@ -23,7 +23,7 @@ static struct page *page_at(struct mm *mm, vaddr_t va)
 	return ptep && pte_present(pte_read(ptep)) ? pte_page(pte_read(ptep)) : NULL;
 }
 
-static void put_pages(unsigned int n)
+static void put_first(unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++)
 		put_page(pages[i]);
@@ -42,7 +42,7 @@ TEST(gup, takes_references)
 			EXPECT_EQ(atomic_read(&pages[i]->mapcount), 1);
 			EXPECT_EQ(atomic_read(&pages[i]->pincount), 0);
 		}
-		put_pages(4);
+		put_first(4);
 		for (unsigned int i = 0; i < 4; i++)
 			EXPECT_EQ(atomic_read(&pages[i]->refcount), 1);
 	}
@@ -83,7 +83,7 @@ TEST(gup, walks_across_tables_and_chunks)
 		EXPECT_EQ(got, n);
 		for (unsigned int i = 0; i < got; i++)
 			EXPECT(pages[i] == page_at(mm, va + ((MANY - n) / 2 + i) * PAGE_SIZE));
-		put_pages(got);
+		put_first(got);
 	}
 	test_mm_leave(mm);
 }
@@ -98,10 +98,10 @@ TEST(gup, stops_at_what_is_not_there)
 	if (va) {
 		EXPECT_EQ(mm_madvise_dontneed(mm, va + 5 * PAGE_SIZE, PAGE_SIZE), 0);
 		EXPECT_EQ(gup_fast(va, 8, 0, pages), 5);
-		put_pages(5);
+		put_first(5);
 		EXPECT_EQ(gup_fast(va + 5 * PAGE_SIZE, 3, 0, pages), 0);
 		EXPECT_EQ(gup_fast(va + 6 * PAGE_SIZE, 8, 0, pages), 2); /* the mapping ends */
-		put_pages(2);
+		put_first(2);
 		EXPECT_EQ(gup_fast(test_window(9), 1, 0, pages), 0); /* no table even */
 		EXPECT_EQ(atomic64_read(&mm->nr_pages), 7);	     /* nothing was faulted in */
 	}
@@ -119,12 +119,12 @@ TEST(rule, U6_write_refused_on_readonly)
 		unsigned int got = gup_fast(va, 3, FOLL_WRITE, pages);
 
 		EXPECT_EQ(got, 1);
-		put_pages(got);
+		put_first(got);
 		got = gup_fast(va + PAGE_SIZE, 1, FOLL_WRITE, pages);
 		EXPECT_EQ(got, 0);
-		put_pages(got);
+		put_first(got);
 		EXPECT_EQ(gup_fast(va, 3, 0, pages), 3);
-		put_pages(3);
+		put_first(3);
 		EXPECT_EQ(get_user_pages(va + PAGE_SIZE, 1, FOLL_WRITE, pages), -EFAULT);
 	}
 	if (mm)
@@ -165,7 +165,7 @@ TEST(gup, special_and_kernel_entries_are_refused)
 		}
 		twin_point(&t, t.a);
 		EXPECT_EQ(gup_fast(t.va, 1, 0, pages), 1);
-		put_pages(1);
+		put_first(1);
 		twin_end(&t);
 	}
 	test_mm_leave(mm);
@@ -286,9 +286,9 @@ TEST(gup, slow_path_faults_in)
 		EXPECT_EQ(atomic64_read(&mm->nr_pages), 10);
 		for (unsigned int i = 0; i < 10; i++)
 			EXPECT(pages[i] == page_at(mm, va + i * PAGE_SIZE));
-		put_pages(10);
+		put_first(10);
 		EXPECT_EQ(get_user_pages(va, 10, FOLL_WRITE, pages), 10);
-		put_pages(10);
+		put_first(10);
 		gup_get_stats(&before);
 		EXPECT_EQ(before.slow, after.slow); /* all there: the fast path was enough */
 		EXPECT(before.walks > after.walks && before.pages >= after.pages + 10);
@@ -305,10 +305,10 @@ TEST(gup, slow_path_returns_what_it_got)
 	if (va) {
 		EXPECT_EQ(mm_munmap(mm, va + 4 * PAGE_SIZE, PAGE_SIZE), 0);
 		EXPECT_EQ(get_user_pages(va, 6, FOLL_WRITE, pages), 4);
-		put_pages(4);
+		put_first(4);
 		EXPECT_EQ(get_user_pages(va + 4 * PAGE_SIZE, 2, FOLL_WRITE, pages), -EFAULT);
 		EXPECT_EQ(get_user_pages(va + 5 * PAGE_SIZE, 1, FOLL_WRITE, pages), 1);
-		put_pages(1);
+		put_first(1);
 	}
 	if (mm)
 		test_mm_leave(mm);
@@ -342,7 +342,7 @@ TEST(gup, huge_leaf)
 		EXPECT_EQ(atomic_read(&head->refcount), 1 + n); /* counted in the head */
 		EXPECT_EQ(atomic_read(&head->mapcount), 1);
 		/* It ends with the mapping. */
-		put_pages(n - 1);
+		put_first(n - 1);
 		EXPECT_EQ(gup_fast(va + span - PAGE_SIZE, 2, 0, pages), 1);
 		put_page(pages[0]);
 		EXPECT_EQ(atomic_read(&head->refcount), 2); /* one of the hundred is left */
