@@ -230,8 +230,7 @@ void fdt_fill_boot(const struct fdt *f)
 	int chosen = fdt_path(f, "/chosen");
 	phys_t blob = virt_to_phys(f->blob);
 
-	boot.firmware =
-	    fdt_prop(f, chosen, "u-boot,version", &(u32){ 0 }) ? "U-Boot" : "device tree";
+	boot_begin(fdt_prop(f, chosen, "u-boot,version", &(u32){ 0 }) ? "U-Boot" : "device tree");
 	boot.fdt = f->blob;
 	boot.fdt_size = f->size;
 	boot_reserve(blob, blob + f->size);

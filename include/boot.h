@@ -50,6 +50,11 @@ extern struct boot_info boot;
 /* arch_cycles() at the kernel's first instructions. */
 extern u64 boot_entry_cycles;
 
+/*
+ * Notes who loaded the kernel, and prints the first line with the port and that name. The port
+ * calls it once, with arch.name filled, before it reads anything else that the loader said.
+ */
+void boot_begin(const char *firmware);
 /* Adds a range; drops empty ones; merges and keeps mem sorted. Says so when the table is full. */
 void boot_add_mem(phys_t start, phys_t end);
 void boot_reserve(phys_t start, phys_t end);

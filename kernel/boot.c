@@ -27,6 +27,12 @@ static int parse_mem(const char *value)
 CMDLINE_OPTION(mem, "mem", "mem=SIZE  use no more memory than that (K, M or G may follow)",
 	       parse_mem);
 
+void boot_begin(const char *firmware)
+{
+	boot.firmware = firmware;
+	printk("Grace on %s, %s boot", arch.name, firmware);
+}
+
 static void remove_range(struct mem_range *r, unsigned int *nr, unsigned int i)
 {
 	memmove(&r[i], &r[i + 1], (*nr - i - 1) * sizeof(*r));

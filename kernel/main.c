@@ -59,7 +59,6 @@ static void main_thread(void *unused)
 
 void kernel_main(void)
 {
-	printk("Grace on %s, %s boot", arch.name, boot.firmware);
 	cpu_possible_mask = boot.nr_cpus == MAX_CPUS ? ~0ULL : BIT(boot.nr_cpus) - 1;
 	nr_cpus = boot.nr_cpus;
 	cpu_online_mask = cpumask_of(0);

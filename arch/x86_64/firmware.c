@@ -29,10 +29,15 @@ static bool reachable(phys_t pa, u64 size)
 	return pa != 0 && pa < boot.mapped_end && size <= boot.mapped_end - pa;
 }
 
+/* What one entry calls memory and another takes is taken: firmware's entries do overlap. */
 static void add_memory(u64 addr, u64 size, u32 type)
 {
-	if (type == MEMORY_RAM && addr + size > addr)
+	if (addr + size <= addr)
+		return;
+	if (type == MEMORY_RAM)
 		boot_add_mem(addr, addr + size);
+	else
+		boot_reserve(addr, addr + size);
 }
 
 /* ---- PVH ---------------------------------------------------------------------------------- */
@@ -77,7 +82,7 @@ static void read_memmap(const struct hvm_start_info *info)
 
 static void read_start_info(const struct hvm_start_info *info)
 {
-	boot.firmware = "PVH";
+	boot_begin("PVH");
 	read_memmap(info);
 	if (info->cmdline && !reachable(info->cmdline, 1))
 		boot_fail("PVH command line is out of reach, at %#llx",
@@ -140,7 +145,7 @@ static void read_multiboot(phys_t pa)
 	const u32 *total = phys_to_virt(pa);
 	u64 at = 2 * sizeof(u32);
 
-	boot.firmware = "Multiboot 2";
+	boot_begin("Multiboot 2");
 	if (!IS_ALIGNED(pa, 8) || !reachable(pa, at) || *total > MB2_MAX || !reachable(pa, *total))
 		boot_fail("Multiboot information is out of reach, at %#llx",
 			  (unsigned long long)pa);
@@ -189,7 +194,6 @@ static bool is_bootelf(const struct boot_registers *regs)
 
 static void read_bootelf(const struct boot_registers *regs)
 {
-	boot.firmware = "bootelf";
 	for (u32 n = 1; n < regs->a; n++) {
 		const char *arg = bootelf_arg(regs, n);
 
@@ -229,7 +233,7 @@ void firmware_read(const struct boot_registers *regs)
 	} else if (regs->a == MB2_MAGIC) {
 		read_multiboot(regs->b);
 	} else {
-		boot.firmware = "unknown";
+		boot_begin(is_bootelf(regs) ? "bootelf" : "unknown");
 		read_cmos_memory();
 		if (is_bootelf(regs))
 			read_bootelf(regs);
