@@ -145,8 +145,10 @@ $(O)/grace.img: $(O)/grace.elf
 		$$(((size + 1023) / 1024)) $$(($(IMAGE_MAX) / 1024)); \
 	[ $$size -le $(IMAGE_MAX) ] || { echo "$@: too large" >&2; exit 1; }
 
-# A few instructions that hand a spoilt device tree to the real image (scripts/test.py).
-$(O)/shim.img: $(O)/tests/shim/$(ARCH).S.o
+# A few instructions that hand something else to the real image (scripts/handover.py).
+$(O)/shim.elf: $(O)/tests/shim/$(ARCH).S.o
+	$(Q)$(CC) $(ARCH_CFLAGS) $(LDFLAGS) -Wl,-Ttext-segment=0x1000000 $< -o $@
+$(O)/shim.img: $(O)/shim.elf
 	$(Q)$(OBJCOPY) -O binary -j .text $< $@
 
 tools:

@@ -10,8 +10,8 @@ A configuration's fields, all but the name optional:
   says     texts that must stand in the log: what the kernel found and chose
   main     also run when T, CPUS or MEM ask for something of the user's own
   expect   for one that must not boot: text of the one line in which the kernel must say why
-  tree     how the device tree is spoilt (shim.py): another image stands where QEMU's loader puts
-           the kernel, and hands on the tree; "whole" for as it was
+  given    what is handed over in place of what QEMU would (handover.py): another image stands where
+           QEMU's loader puts the kernel, and hands it on; "whole" for as it was
 """
 ALL = ("x86_64", "arm64", "riscv64")
 DEVICE_TREE = ("arm64", "riscv64")
@@ -28,7 +28,7 @@ class Config:
         self.main = fields.pop("main", False)
         self.says = fields.pop("says", ())
         self.expect = fields.pop("expect", None)
-        self.tree = fields.pop("tree", None)
+        self.given = fields.pop("given", None)
         self.machine = fields  # what qemu.check() takes
 
     def append(self):
@@ -74,7 +74,16 @@ CONFIGS = (
     Config("grub", ports=("x86_64",), boot="grub", tests="arch.*", stress=3,
            says=("Multiboot 2 boot",)),
     Config("fw_jump", ports=("riscv64",), boot="fw_jump", tests="arch.*", stress=3),
-    Config("placed", ports=DEVICE_TREE, tree="whole", tests="arch.*", stress=3),
+    Config("placed", ports=DEVICE_TREE, given="whole", tests="arch.*", stress=3),
+    Config("banks", ports=DEVICE_TREE, given="banks", tests="page.*", stress=3,
+           says=("memory: 237568 KiB (ranges: 4)", "device tree: ignoring 0xfffffffffffff000",
+                 "memory: 0x4000000000000-0x4000040000000 is beyond what Grace maps")),
+    Config("banks", ports=("x86_64",), given="banks", tests="page.*", stress=3,
+           says=("memory: 237184 KiB (ranges: 5)",)),
+    Config("acpi-fadt", ports=("x86_64",), given="fadt-sum", tests="time.*",
+           says=("has a wrong checksum: neither its timer nor its power-off are used",)),
+    Config("acpi-no-madt", ports=("x86_64",), given="no-madt", tests="time.*",
+           says=("ACPI: no MADT: one CPU, no device interrupts",)),
     Config("el2", ports=("arm64",), machine="virt,virtualization=on", tests="arch.*", stress=3),
     Config("sv48", ports=("riscv64",), options="sv=48", tests="arch.*", stress=3),
 )
@@ -88,7 +97,18 @@ BAD = (
     Config("no-16K", ports=("arm64",), page_size="16K", cpu="cortex-a57",
            expect="this CPU has no 16 KiB pages"),
     Config("no-nx", ports=("x86_64",), cpu="qemu64,-nx", expect="NX"),
-    Config("tree-magic", ports=DEVICE_TREE, tree="magic", expect="magic"),
-    Config("tree-cut", ports=DEVICE_TREE, tree="cut", expect="broken structure block"),
-    Config("tree-size", ports=DEVICE_TREE, tree="size", expect="device tree at"),
+    Config("tree-magic", ports=DEVICE_TREE, given="magic", expect="magic"),
+    Config("tree-cut", ports=DEVICE_TREE, given="cut", expect="broken structure block"),
+    Config("tree-size", ports=DEVICE_TREE, given="size", expect="device tree at"),
+    Config("acpi-root", ports=("x86_64",), given="root", expect="ACPI: no valid root pointer at"),
+    Config("acpi-length", ports=("x86_64",), given="root-length",
+           expect="ACPI: the root table at 0x7001040 has a length that it cannot have"),
+    Config("acpi-sum", ports=("x86_64",), given="madt-sum",
+           expect="ACPI: the MADT at 0x7001100 has a wrong checksum"),
+    Config("acpi-entry", ports=("x86_64",), given="madt-entry",
+           expect="ACPI: MADT entry at 44 has a length of 7"),
+    Config("pvh-map", ports=("x86_64",), given="map",
+           expect="PVH memory map is bad: 1048576 entries at 0x7000100"),
+    Config("pvh-line", ports=("x86_64",), given="cmdline",
+           expect="PVH command line is out of reach, at 0x10000000000"),
 )

@@ -17,6 +17,7 @@ import tempfile
 import time
 
 import configs
+import fdt
 import qemu
 
 CORPUS = "tests/fuzz/corpus"
@@ -73,16 +74,6 @@ def put(target, name, data):
 
 # ---- Device trees --------------------------------------------------------------------------------
 
-def pack(tree):
-    """The tree without the room that QEMU leaves behind its blocks."""
-    words = list(struct.unpack_from(">10I", tree))
-    reserved = words[4]
-    while tree[reserved:reserved + 16] != bytes(16):
-        reserved += 16
-    words[1] = max(words[2] + words[9], words[3] + words[8], reserved + 16)
-    return struct.pack(">10I", *words) + tree[40:words[1]]
-
-
 def dump_tree(arch, fields, directory):
     path = f"{directory}/tree"
     words = qemu.command(request(arch, fields))
@@ -90,7 +81,7 @@ def dump_tree(arch, fields, directory):
     subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                    stderr=subprocess.DEVNULL, timeout=60, check=True)
     with open(path, "rb") as tree:
-        return pack(tree.read())
+        return fdt.write(fdt.read(tree.read()))  # without the room behind it
 
 
 def make_trees(directory):

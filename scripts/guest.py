@@ -39,9 +39,13 @@ class Outcome:
 
 
 class Guest:
-    def __init__(self, words, cpus, log, limit, watch=()):
-        """watch: regular expressions; Outcome.seen tells when a line first had each."""
-        self.words, self.cpus, self.log, self.limit = words, cpus, log, limit
+    def __init__(self, words, cpus, log, limit, watch=(), slack=0):
+        """
+        watch: regular expressions; Outcome.seen tells when a line first had each.
+        slack: seconds more for everything.
+        """
+        self.words, self.cpus, self.log, self.limit = words, cpus, log, limit + slack
+        self.slack = slack
         self.watch = [re.compile(pattern) for pattern in watch]
         self.outcome = Outcome()
         self.exit_seen = None
@@ -107,10 +111,10 @@ class Guest:
         if self.exit_seen and now - self.exit_seen > EXIT_LIMIT:
             return f"did not switch off within {EXIT_LIMIT} s of its EXIT line"
         if qemu.FIRST_WORDS not in self.outcome.text and not self.exit_seen and \
-                now - self.start > FIRST_LINE_LIMIT:
-            return f"no line from the kernel in {FIRST_LINE_LIMIT} s"
-        if now - self.last_byte > SILENCE_LIMIT:
-            return f"hung: silent for {SILENCE_LIMIT} s"
+                now - self.start > FIRST_LINE_LIMIT + self.slack:
+            return f"no line from the kernel in {FIRST_LINE_LIMIT + self.slack} s"
+        if now - self.last_byte > SILENCE_LIMIT + self.slack:
+            return f"hung: silent for {SILENCE_LIMIT + self.slack} s"
         if now - self.start > self.limit:
             return f"not done after {self.limit} s"
         return None

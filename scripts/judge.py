@@ -93,7 +93,7 @@ def judge(row, arch, config, outcome, symbols):
 
 def judge_bad(row, arch, config, outcome, symbols):
     """Fills the row of a machine or command line that the kernel must refuse."""
-    error = ending_trouble(arch, outcome, (configs.BAD_BOOT,), bool(config.tree))
+    error = ending_trouble(arch, outcome, (configs.BAD_BOOT,), bool(config.given))
     said = [line for line in outcome.lines() if config.expect in line]
     if not error and not said:
         error = f"no line with {config.expect!r}"

@@ -18,6 +18,8 @@ import struct
 import subprocess
 import zlib
 
+import fdt
+
 PATHS = {"x86_64": ("kernel", "uboot", "uboot64", "grub"),
          "arm64": ("kernel", "uboot", "uboot-disk"),
          "riscv64": ("kernel", "uboot", "uboot-disk", "fw_jump")}
@@ -109,25 +111,13 @@ def script_image(text):
     return header(zlib.crc32(header(0))) + body
 
 
-def tree_with_config(tree, properties):
-    """A device tree with one more node, /config, that has these properties of text."""
-    _, total, struct_at, text_at, _, _, _, _, text_size, struct_size = \
-        struct.unpack_from(">10I", tree)
-    nodes, names = tree[struct_at:struct_at + struct_size], tree[text_at:text_at + text_size]
-    end = struct.pack(">II", 2, 9)  # of the root node, of the structure
-    if not nodes.endswith(end):
-        raise ValueError("the device tree does not end as one that QEMU makes")
-    added = struct.pack(">I8s", 1, b"config")
-    for name, value in properties:
-        data = value if isinstance(value, bytes) else value.encode() + b"\0"
-        added += struct.pack(">III", 3, len(data), len(names)) + data + b"\0" * (-len(data) % 4)
-        names += name.encode() + b"\0"
-    nodes = nodes[:-len(end)] + added + struct.pack(">I", 2) + end
-    head = bytearray(tree[:struct_at])
-    text_at = struct_at + len(nodes)
-    struct.pack_into(">10I", head, 0, 0xd00dfeed, text_at + len(names), struct_at, text_at,
-                     *struct.unpack_from(">5I", tree, 16)[0:4], len(names), len(nodes))
-    return bytes(head) + nodes + names
+def tree_with_config(blob, properties):
+    """A device tree with a node /config that has these properties, of text or bytes."""
+    tree = fdt.read(blob)
+    tree.root.ask("config").props.update(
+        {name: value if isinstance(value, bytes) else value.encode() + b"\0"
+         for name, value in properties})
+    return fdt.write(tree)
 
 
 def prepare_flash(w, at):

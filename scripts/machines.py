@@ -36,7 +36,7 @@ def numa(half):
 MACHINES = (
     Machine("1cpu", cpus=1),
     Machine("3cpus", cpus=3),
-    Machine("64cpus", cpus=64, mem="1G", options="fault=batch:20", tests="arch.*"),
+    Machine("64cpus", cpus=64, mem="1G", options="fault=batch:3", tests="arch.*"),
     Machine("24M", mem="24M", cpus=2, tests="arch.*"),
     Machine("3G", mem="3G"),
     Machine("16G", mem="16G", options="fault=batch:20", tests="page.*"),
@@ -95,7 +95,7 @@ MACHINES = (
 def is_machine(config):
     """Whether a configuration is a machine of its own, rather than a policy or a build."""
     own = set(config.machine) - {"build", "rules"}
-    return bool(own or config.tree or re.search(r"\b(va_bits|sv)=", config.options))
+    return bool(own or config.given or re.search(r"\b(va_bits|sv)=", config.options))
 
 
 def selection(arch):

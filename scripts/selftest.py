@@ -2,23 +2,19 @@
 """Tests of the host scripts; `make test` runs them first. Alone: python3 -m unittest selftest."""
 import os
 import stat
-import struct
 import subprocess
 import tempfile
 import unittest
-import zlib
 
 import configs
 import doctor
 import guest
 import judge
 import ktap
-import loader
 import model
 import qemu
 import report
 import rulebook
-import shim
 import style
 import trace
 
@@ -210,62 +206,6 @@ class Judging(unittest.TestCase):
         self.assertIn("no line with", text)
         _, text = self.run_fake(self.say(said.replace("2", "0")), expect="too little", code=1)
         self.assertIn("status 0", text)
-
-
-class Spoiling(unittest.TestCase):
-    def test_spoil(self):
-        tree = bytes.fromhex("d00dfeed00000100000000380000010000000028000000110000001000000000"
-                             "0000000000000080") + bytes(216)
-        self.assertNotEqual(shim.spoil(tree, "magic")[:4], tree[:4])
-        self.assertEqual(len(shim.spoil(tree, "cut")), 0x38 + 0x40)
-        self.assertEqual(shim.spoil(tree, "size")[4:8], b"\0\0\0\x78")
-
-
-class Loader(unittest.TestCase):
-    """What a boot path is given; that firmware takes it is for the configurations to show."""
-
-    def test_environment(self):
-        made = loader.environment((("a", "1"), ("bootargs", 'run="test;poweroff"')))
-        self.assertEqual(len(made), loader.ENV_SIZE)
-        self.assertEqual(int.from_bytes(made[:4], "little"), zlib.crc32(made[4:]))
-        self.assertTrue(made[4:].startswith(b'a=1\0bootargs=run="test;poweroff"\0\0\xff'))
-
-    def test_script(self):
-        made = loader.script_image("echo x\n")
-        self.assertEqual((made[:4], made[64:]),
-                         (b"\x27\x05\x19\x56", b"\0\0\0\7\0\0\0\0echo x\n"))
-        self.assertEqual(int.from_bytes(made[4:8], "big"),
-                         zlib.crc32(made[:4] + bytes(4) + made[8:64]))
-
-    def test_tree(self):
-        nodes = bytes.fromhex("00000001 00000000 00000003 00000004 00000000 12345678"
-                              "00000002 00000009")
-        tree = struct.pack(">10I", 0xd00dfeed, 88 + len(nodes) + 2, 56, 56 + len(nodes), 40, 17,
-                           16, 0, 2, len(nodes)) + bytes(16) + nodes + b"x\0"
-        made = loader.tree_with_config(tree, (("bootcmd", "run"), ("n", b"\0\0\0\1")))
-        size, at, names_at = struct.unpack_from(">3I", made, 4)
-        names_size, nodes_size = struct.unpack_from(">II", made, 32)
-        self.assertEqual((size, names_at), (len(made), at + nodes_size))
-        self.assertEqual(made[names_at:], b"x\0bootcmd\0n\0")
-        self.assertEqual(names_size, 12)
-        self.assertEqual(made[at:names_at], nodes[:-8] + bytes.fromhex(
-            "00000001") + b"config\0\0" + bytes.fromhex("00000003 00000004 00000002")
-            + b"run\0" + bytes.fromhex("00000003 00000004 0000000a 00000001 00000002")
-            + nodes[-8:])
-        with self.assertRaises(ValueError):
-            loader.tree_with_config(tree[:60] + bytes(30), ())
-
-    def test_words(self):
-        for arch, boots in loader.PATHS.items():
-            for boot in boots:
-                words = qemu.command({"arch": arch, "boot": boot, "append": "tlb=ipi"})
-                self.assertEqual("-append" in words, boot in ("kernel", "fw_jump"), (arch, boot))
-        with self.assertRaises(qemu.BadRequest) as caught:
-            qemu.check({"arch": "arm64", "boot": "grub"})
-        self.assertIn("uboot-disk", str(caught.exception))
-
-    def test_quoted(self):
-        self.assertEqual(loader.quoted("a'b c"), "'a'\\''b c'")
 
 
 class Report(unittest.TestCase):

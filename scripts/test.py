@@ -15,12 +15,12 @@ import configs
 import explore
 import fuzz
 import guest
+import handover
 import judge
 import loader
 import maker
 import qemu
 import report
-import shim
 
 LOGS = "build/logs"
 TIME_LIMIT = 120  # seconds for one run, besides its race
@@ -104,7 +104,12 @@ class Builder:
 # ---- Running -------------------------------------------------------------------------------------
 
 def command_for(w, config):
-    return shim.command(w, config.tree) if config.tree else qemu.command(w)
+    return handover.command(w, config.given) if config.given else qemu.command(w)
+
+
+def slack(w):
+    """Seconds that a machine may take more: one for each CPU and each GiB, as it visits all."""
+    return int(w["cpus"]) + (qemu.mem_bytes(w["mem"]) >> 30)
 
 
 def run_one(arch, config, builder):
@@ -121,16 +126,20 @@ def run_one(arch, config, builder):
         row.add("build", "failed", f"{qemu.output_dir(w)} does not build\n{failure}")
         return row
     words = command_for(w, config)
-    if config.tree:
-        shim.prepare(w, config.tree)
+    if config.given:
+        handover.prepare(w, config.given)
     else:
         qemu.prepare(w, words)
     if asked("V"):
         say(qemu.show(words))
-    outcome = guest.Guest(words, int(w["cpus"]), row.log, TIME_LIMIT + config.stress).run()
+    outcome = guest.Guest(words, int(w["cpus"]), row.log, TIME_LIMIT + config.stress,
+                          slack=slack(w)).run()
     row.seconds, row.first_test = outcome.seconds, outcome.first_test
     symbols = guest.load_symbols(f"{qemu.output_dir(w)}/grace.nm")
     (judge.judge_bad if config.expect else judge.judge)(row, arch, config, outcome, symbols)
+    touched = handover.trouble(w, config.given)
+    if touched:
+        row.add("memory", "failed", touched)
     return row
 
 
@@ -140,7 +149,8 @@ def host_row():
     start = time.monotonic()
     suite = unittest.defaultTestLoader.loadTestsFromNames(("selftest", "selftest_rules",
                                                            "selftest_torture",
-                                                           "selftest_bench"))
+                                                           "selftest_bench",
+                                                           "selftest_boot"))
     result = unittest.TestResult()
     suite.run(result)
     for test, text in result.failures + result.errors:

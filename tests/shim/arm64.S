@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Stands where QEMU puts the kernel, and hands another device tree to the real image: the runner
- * loads that image and a spoilt device tree at the two addresses (scripts/test.py).
+ * loads that image and a spoilt device tree at the two addresses (scripts/handover.py).
  */
 	.text
 	.globl _start
