@@ -58,11 +58,16 @@ def folder(w, out):
     return f"{out}/boot-{w['boot']}"
 
 
+def place(w):
+    """Where the image is put in memory."""
+    return int(w["place"], 0) if w.get("place") else PLACE.get(w["arch"], 0)
+
+
 def words(w, out, image):
     """QEMU's words that put firmware, image and command line into the machine."""
     arch, boot = w["arch"], w["boot"]
     at, firmware = folder(w, out), FIRMWARE.get((arch, boot))
-    load = ["-device", f"loader,file={image},addr={PLACE.get(arch, 0):#x},force-raw=on"]
+    load = ["-device", f"loader,file={image},addr={place(w):#x},force-raw=on"]
     disk = f"if=none,id=disk,format=raw,snapshot=on,file=fat:{at}"
     if boot == "grub":
         return ["-boot", "d", "-cdrom", f"{at}.iso"]
@@ -124,7 +129,7 @@ def prepare_flash(w, at):
     path = f"{at}/flash"
     write(path, environment((
         ("bootdelay", "-2"), ("bootargs", w["append"]),
-        ("bootcmd", f"booti {PLACE['arm64']:#x} - ${{fdtcontroladdr}}"))))
+        ("bootcmd", f"booti {place(w):#x} - ${{fdtcontroladdr}}"))))
     os.truncate(path, FLASH_SIZE)
 
 
@@ -140,7 +145,7 @@ def prepare_tree(w, at, command):
     write(f"{at}/dtb", tree_with_config(data, (
         ("bootdelay", b"\0\0\0\0"),
         ("bootcmd", f"setenv bootargs {quoted(w['append'])}; "
-                    f"booti {PLACE['riscv64']:#x} - ${{fdtcontroladdr}}"))))
+                    f"booti {place(w):#x} - ${{fdtcontroladdr}}"))))
 
 
 def prepare_extlinux(w, at, image):

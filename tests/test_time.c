@@ -164,7 +164,10 @@ TEST(time, timer_stop_stops)
 	}
 }
 
-/* Many at once, started out of order, run in order of time. */
+/*
+ * Many at once, started out of order, run in the order in which they are due: which a host that is
+ * slow between two starts may have changed.
+ */
 static u64 sequence;
 
 static void note_sequence(struct timer *t)
@@ -191,9 +194,11 @@ TEST(time, timers_run_in_order)
 	local_irq_restore(on);
 	for (unsigned int i = 0; i < 8; i++) {
 		EXPECT(WAIT_UNTIL(READ_ONCE(d[i].ran) == 1));
-		EXPECT_EQ(d[i].when, i);
 		timer_stop(&d[i].timer);
 	}
+	for (unsigned int i = 0; i < 8; i++)
+		for (unsigned int j = 0; j < 8; j++)
+			EXPECT(d[i].timer.expires >= d[j].timer.expires || d[i].when < d[j].when);
 }
 
 /* ---- The tick ---------------------------------------------------------------------------- */
