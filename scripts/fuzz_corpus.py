@@ -3,11 +3,15 @@
 """Makes tests/fuzz/corpus anew: what QEMU's machines hand to a kernel, as inputs of the targets.
 
     fuzz_corpus.py            needs the three ports built (make all ARCH=...), and their QEMUs
+    fuzz_corpus.py grown      what `make fuzz` grew out of them, once it has run
 
 Device trees are dumped by QEMU; a PC's tables are taken out of the memory of a machine that runs
 Grace. Command lines and keys are those of this tree's configurations, and every command there is.
-Inputs that have grown out of these by fuzzing ("grown-...") are left alone.
+Of what fuzzing has kept in build/fuzz/work, those inputs are taken as grown-... that reach a place
+which no other does, as libFuzzer's merge finds them, the small ones first.
 """
+import glob
+import hashlib
 import os
 import re
 import struct
@@ -18,10 +22,12 @@ import time
 
 import configs
 import fdt
+import fuzz
 import qemu
 
 CORPUS = "tests/fuzz/corpus"
 BOOT_TIME = 60  # seconds that a machine has until its prompt
+GROWN_MAX = 96 << 10  # bytes of each target's grown inputs
 
 NUMA = " ".join(f"-object memory-backend-ram,id=m{n},size=128M -numa node,memdev=m{n},cpus={n}"
                 for n in (0, 1))
@@ -66,10 +72,14 @@ def request(arch, fields):
     return settings
 
 
+def write(path, data):
+    with open(path, "wb") as out:
+        out.write(data)
+
+
 def put(target, name, data):
     os.makedirs(f"{CORPUS}/{target}", exist_ok=True)
-    with open(f"{CORPUS}/{target}/{name}", "wb") as out:
-        out.write(data)
+    write(f"{CORPUS}/{target}/{name}", data)
 
 
 # ---- Device trees --------------------------------------------------------------------------------
@@ -78,6 +88,7 @@ def dump_tree(arch, fields, directory):
     path = f"{directory}/tree"
     words = qemu.command(request(arch, fields))
     words[words.index("-M") + 1] += f",dumpdtb={path}"
+    words += ["-seed", "1"]  # of the random numbers that a tree holds
     subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                    stderr=subprocess.DEVNULL, timeout=60, check=True)
     with open(path, "rb") as tree:
@@ -145,24 +156,33 @@ class Memory:
         return at if at >= 0 else 0
 
 
+def await_boot(log):
+    """Until the kernel in a machine has said its last word before the prompt."""
+    end = time.monotonic() + BOOT_TIME
+    while time.monotonic() < end:
+        time.sleep(0.2)
+        if os.path.exists(log):  # a slow host has not even made it
+            with open(log, "rb") as text:
+                if b"CPUs running" in text.read():
+                    return
+    raise TimeoutError(f"no prompt in {BOOT_TIME} s")
+
+
 def run_and_dump(fields, directory):
     """The memory of a machine in which Grace has come to its prompt."""
     w = request("x86_64", fields)
+    directory = tempfile.mkdtemp(dir=directory)  # an earlier machine's log would be taken for ours
     log, dump = f"{directory}/log", f"{directory}/memory"
     words = qemu.command(w)
     words[words.index("-serial") + 1] = f"file:{log}"
     words += ["-monitor", "stdio"]
+    size = min(qemu.mem_bytes(w["mem"]), 1 << 28)
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as machine:
-        end = time.monotonic() + BOOT_TIME
-        while time.monotonic() < end:
-            time.sleep(0.2)
-            with open(log, "rb") as text:
-                if b"CPUs running" in text.read():
-                    break
-        size = min(qemu.mem_bytes(w["mem"]), 1 << 28)
-        machine.stdin.write(f"pmemsave 0 {size} \"{dump}\"\nquit\n".encode())
-        machine.stdin.close()
-        machine.wait(timeout=60)
+        try:
+            await_boot(log)
+            machine.communicate(f"pmemsave 0 {size} \"{dump}\"\nquit\n".encode(), timeout=60)
+        finally:
+            machine.kill()  # or an error here would wait for it for ever
     with open(dump, "rb") as memory:
         return memory.read()
 
@@ -234,8 +254,13 @@ def command_names():
 
 
 def make_text():
+    seen = set()
     for config in configs.CONFIGS + configs.BAD:
-        put("cmdline", config.name, config.append().encode())
+        line = config.append()
+        names = (*re.findall(r"(\w+)=", line), config.tests == "*")
+        if names not in seen:
+            put("cmdline", config.name, line.encode())
+        seen.add(names)
     put("cmdline", "two-parts", b"mem=64M number=0x10\x01run='a b; c'")
     put("cmdline", "knockout", b"knockout=GATHER,F3 fault=page:16,seed:7 mem=1G")
     put("cmdline", "too-long", b"run=" + b"x" * 1100)
@@ -245,7 +270,40 @@ def make_text():
                                                   command_names() if c != "poweroff").encode())
 
 
+# ---- What has grown ------------------------------------------------------------------------------
+
+def grow(target, directory):
+    """The inputs that reach more places than the corpus, with the small ones preferred."""
+    program, work = f"{fuzz.ROOT}/libfuzzer/{target}/target", f"{fuzz.ROOT}/work/{target}"
+    if not os.path.exists(program) or not glob.glob(f"{work}/*"):
+        return
+    merged = f"{directory}/{target}"
+    os.mkdir(merged)
+    olds = [path for where in fuzz.inputs(target) for path in glob.glob(f"{where}/*")]
+    for n, path in enumerate(olds):
+        with open(path, "rb") as old:
+            write(f"{merged}/old-{n}", old.read())
+    subprocess.run([program, "-merge=1", "-use_counters=0", merged, work], check=True,
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    new = [path for path in glob.glob(f"{merged}/*") if "/old-" not in path]
+    left, taken = GROWN_MAX, 0
+    for path in sorted(new, key=os.path.getsize):
+        left -= os.path.getsize(path)
+        if left < 0:
+            break
+        with open(path, "rb") as data:
+            data = data.read()
+        put(target, f"grown-{hashlib.sha1(data).hexdigest()[:12]}", data)
+        taken += 1
+    print(f"{target:9} {len(olds):4} inputs, {taken} more of {len(new)} that reach more")
+
+
 def main():
+    if sys.argv[1:] == ["grown"]:
+        with tempfile.TemporaryDirectory() as directory:
+            for target in fuzz.TARGETS:
+                grow(target, directory)
+        return 0
     for target in os.listdir(CORPUS) if os.path.isdir(CORPUS) else ():
         for name in os.listdir(f"{CORPUS}/{target}"):
             if not name.startswith("grown-"):
