@@ -4,10 +4,12 @@ where QEMU puts the kernel, and hands what is made here to the real image, at an
 its header allows.
 
   whole   as it was
+  ghost   with one CPU more, which is not there
   banks   memory in pieces of any alignment that overlap, with holes and reserved ranges between:
           nobody may touch those, which is looked at after the run in a file that was the memory
 The rest is spoilt: a device tree's magic, cut, size; a PC's, see pc.py.
 """
+import copy
 import mmap
 import os
 import struct
@@ -30,6 +32,7 @@ RESERVED = ((200 * MB + 0x123, 200 * MB + 0x2123), (204 * MB, 206 * MB), (100 * 
             (210 * MB + 0x800, 211 * MB))
 HOLES = ((24 * MB + 0x1800, 32 * MB + 0x800), (48 * MB, 56 * MB), (160 * MB, 168 * MB))
 NOT_RESERVED = (212 * MB, 214 * MB)  # by a node that is switched off
+GHOST = 99  # the address of the CPU that is not there
 UNTOUCHED = b"not Grace's! "
 
 
@@ -64,12 +67,24 @@ def put_banks(tree, base):
     root.ask("reserved-memory").ask("anywhere").props["size"] = fdt.wide(MB)
 
 
+def put_ghost(tree):
+    """A CPU like the last one, with an address that no CPU of the machine has."""
+    cpus = tree.root.child("cpus")
+    last = [c for c in cpus.children if c.props.get("device_type") == b"cpu\0"][-1]
+    ghost = copy.deepcopy(last)
+    ghost.name = f"cpu@{GHOST:x}"
+    ghost.props["reg"] = fdt.cells(GHOST).rjust(len(last.props["reg"]), b"\0")
+    for n, node in enumerate([ghost, *ghost.children]):
+        node.props.update({"phandle": fdt.cells(0x1000 + n)} if "phandle" in node.props else {})
+    cpus.children.insert(cpus.children.index(last) + 1, ghost)
+
+
 def spoil(tree, how):
     """A device tree with a fault that its reader must notice, or as it was."""
     total, struct_at = struct.unpack_from(">II", tree, 4)
     struct_size, = struct.unpack_from(">I", tree, 36)
     middle = (struct_at + struct_size // 2) & ~3
-    if how in ("whole", "banks"):
+    if how in ("whole", "banks", "ghost"):
         return tree
     if how == "magic":
         return b"\xd0\x0d\xfe\xee" + tree[4:]
@@ -126,11 +141,13 @@ def prepare(w, how):
     """Writes what command() names, but for the shim and the image."""
     given = f"{qemu.output_dir(w)}/{how}.given"
     if w["arch"] == "x86_64":
-        data = pc.handover(w, GIVEN, how, (MEMORY, RESERVED))
+        data = pc.handover(w, GIVEN, how, (MEMORY, RESERVED), GHOST)
     else:
         tree = dump_tree(w, given)
         if how == "banks":
             put_banks(tree, BASES[w["arch"]])
+        if how == "ghost":
+            put_ghost(tree)
         data = spoil(fdt.write(tree), how)
     with open(given, "wb") as file:
         file.write(data)

@@ -31,8 +31,8 @@ def table(signature, content):
     return summed(head + content, 9)
 
 
-def madt(cpus):
-    entries = b"".join(struct.pack("<BBBBI", 0, 8, n, n, 1) for n in range(cpus))
+def madt(ids):
+    entries = b"".join(struct.pack("<BBBBI", 0, 8, n, n, 1) for n in ids)
     entries += struct.pack("<BBBBII", 1, 12, 0, 0, 0xfec00000, 0)  # the I/O APIC
     entries += struct.pack("<BBBBIH", 2, 10, 0, 0, 2, 0)  # the timer's interrupt 0 is input 2
     return table(b"APIC", struct.pack("<II", 0xfee00000, 1) + entries)
@@ -46,7 +46,7 @@ def fadt():
 
 
 def acpi(at, cpus, how):
-    """(offset, bytes) of each table; at: the address that offsets count from."""
+    """(offset, bytes) of each table; at: what offsets count from; cpus: the ids of their APICs."""
     tables = [(MADT, madt(cpus)), (FADT, fadt())]
     if how == "no-madt":
         del tables[0]
@@ -75,9 +75,9 @@ def memory_map(at, size, banks):
     return entries + [(0, LOW_END, RAM), (at, SIZE, ACPI), (0, 0, 0), (0xfffff000, 0x1000, TAKEN)]
 
 
-def handover(w, at, how, banks):
+def handover(w, at, how, banks, ghost):
     """The bytes for address `at`: the image's entry, which the shim jumps to, and all the rest."""
-    if how not in SPOILT + ("whole", "banks"):
+    if how not in SPOILT + ("whole", "banks", "ghost"):
         raise ValueError(how)
     with open(f"{qemu.output_dir(w)}/grace.elf", "rb") as elf:
         entry, = struct.unpack_from("<Q", elf.read(32), 24)
@@ -90,6 +90,7 @@ def handover(w, at, how, banks):
              (MAP, b"".join(struct.pack("<QQII", *e, 0) for e in entries)),
              (LINE, w["append"].encode() + b"\0")]
     out = bytearray(SIZE)
-    for offset, data in parts + acpi(at, int(w["cpus"]), how):
+    cpus = [*range(int(w["cpus"])), *([ghost] if how == "ghost" else [])]
+    for offset, data in parts + acpi(at, cpus, how):
         out[offset:offset + len(data)] = data
     return bytes(out)

@@ -49,6 +49,15 @@ class Handover(unittest.TestCase):
         self.assertTrue(told.startswith(fdt.wide((1 << 32) + (168 << 20), 88 << 20)))
         self.assertEqual(tree.reserved, [((1 << 32) + (200 << 20) + 0x123, 0x2000)])
 
+    def test_ghost(self):
+        cpu = fdt.Node("cpu@0", {"device_type": b"cpu\0", "reg": bytes(8), "phandle": bytes(4)})
+        tree = fdt.Tree(fdt.Node("", {}, [fdt.Node("cpus", {}, [cpu, fdt.Node("cpu-map")])]))
+        handover.put_ghost(tree)
+        names = [(c.name, c.props.get("reg")) for c in tree.root.child("cpus").children]
+        self.assertEqual(names, [("cpu@0", bytes(8)), ("cpu@63", bytes(7) + b"\x63"),
+                                 ("cpu-map", None)])
+        self.assertEqual(cpu.props["phandle"], bytes(4))
+
     def test_touched(self):
         memory = bytearray(256 << 20)
         for start, end in handover.HOLES + handover.RESERVED:
@@ -68,7 +77,7 @@ class Tables(unittest.TestCase):
     def test_sums(self):
         for how, bad in (("whole", 0), ("root", 1), ("madt-sum", 1), ("fadt-sum", 1),
                          ("root-length", 1), ("madt-entry", 0)):
-            parts = pc.acpi(0x1000, 4, how)
+            parts = pc.acpi(0x1000, range(4), how)
             self.assertEqual(sum(sum(data) % 256 != 0 for _, data in parts), bad, how)
 
     def test_map(self):

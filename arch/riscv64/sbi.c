@@ -171,7 +171,11 @@ bool sbi_hart_stopped(u64 hart)
 
 void sbi_set_timer(u64 when)
 {
-	sbi_call(SBI_TIME, SBI_TIME_SET, when, 0, 0, 0, 0);
+	struct sbi_ret r = sbi_call(SBI_TIME, SBI_TIME_SET, when, 0, 0, 0, 0);
+
+	if (r.error)
+		panic("sbi: set_timer(%llu) failed: %lld", (unsigned long long)when,
+		      (long long)r.error);
 }
 
 void sbi_shutdown(bool failure)
