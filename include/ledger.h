@@ -110,7 +110,7 @@ void ledger_operation_end(struct mm *mm, u64 since);
 void ledger_root_free(struct mm *mm);
 /*
  * A fault of this CPU found its entry there: unless the CPU never caches absence, it must have
- * dropped va since `since`.
+ * dropped va since `since` [A5]. Preemption off since then: mm is loaded here, with the same tag.
  */
 void ledger_absence(struct mm *mm, vaddr_t va, u64 since);
 

@@ -260,7 +260,7 @@
 	  "Linux: the recheck of __pte_alloc()")                                                   \
 	X(ABSENCE_DROPPED, "A5",                                                                   \
 	  "a CPU that may have cached an entry's absence drops that before it goes on",            \
-	  "mm_fault_locked() in mm/fault.c", "stress=5",                                           \
+	  "drop_absence() in mm/fault.c", "stress=5",                                              \
 	  "ledger", ABSENCE,                                                                       \
 	  "Linux: the spurious fault of riscv without Svvptc")                                     \
 	X(VMA_KEEPS_TABLE, "L1",                                                                   \

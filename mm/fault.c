@@ -83,16 +83,29 @@ static bool install(struct mm *mm, pte_t *ptep, unsigned int level, const struct
 	return won;
 }
 
-/* The entry was there: this CPU's TLB may hold what was there before. */
-static void flush_spurious(struct mm *mm, vaddr_t addr)
+/*
+ * RACE A5. Absence is remembered:
+ *   CPU 0                                  CPU 1, whose TLB holds absence
+ *   .                                      TLB: nothing at va
+ *   installs the page                      .
+ *   .                                      reads va: faults; the entry is there
+ *   .                                      reads va: faults again, for ever
+ *
+ * Neither CPU nor tag may change before the ledger has looked.
+ */
+static void drop_absence(struct mm *mm, vaddr_t addr)
 {
 	struct arch_flush f = { .start = ALIGN_DOWN(addr, PAGE_SIZE) };
+	u64 since;
 
 	f.end = f.start + PAGE_SIZE;
 	f.stride_shift = PAGE_SHIFT;
 	preempt_disable();
+	since = ledger_now();
 	f.tag = mm_tag(mm);
-	arch_tlb_flush_local(&f);
+	if (rule(ABSENCE_DROPPED))
+		arch_tlb_flush_local(&f);
+	ledger_absence(mm, addr, since);
 	preempt_enable();
 }
 
@@ -106,14 +119,6 @@ static struct page *user_page(unsigned int level)
 	return level ? alloc_pages(level * PT_INDEX_BITS, flags | GFP_COMPOUND) : alloc_page(flags);
 }
 
-/*
- * RACE A5. Absence is remembered:
- *   CPU 0                                  CPU 1, whose TLB holds absence
- *   .                                      TLB: nothing at va
- *   installs the page                      .
- *   .                                      reads va: faults; the entry is there
- *   .                                      reads va: faults again, for ever
- */
 int mm_fault_locked(struct mm *mm, vaddr_t addr, bool write, bool exec)
 {
 	struct vma *v = vma_find(mm, addr);
@@ -128,11 +133,8 @@ int mm_fault_locked(struct mm *mm, vaddr_t addr, bool write, bool exec)
 	if (!ptep)
 		return -ENOMEM;
 	if (!pte_none(pte_read(ptep))) {
-		u64 since = ledger_now();
-
-		if (mm == current->mm && rule(ABSENCE_DROPPED))
-			flush_spurious(mm, addr);
-		ledger_absence(mm, addr, since);
+		if (mm == current->mm)
+			drop_absence(mm, addr);
 		return 0;
 	}
 	struct page *page = user_page(level);

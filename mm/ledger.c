@@ -439,14 +439,14 @@ void ledger_operation_end(struct mm *mm, u64 since)
 	local_irq_restore(on);
 }
 
-/* The thread may have moved: any CPU's will do. */
 void ledger_absence(struct mm *mm, vaddr_t va, u64 since)
 {
 	vaddr_t page = ALIGN_DOWN(va, PAGE_SIZE);
-	struct ledger_debt d = { .owed = cpu_possible_mask, .at = since - 1, .start = page };
+	struct ledger_debt d = { .at = since - 1, .start = page };
 
-	if (!arch.caches_invalid || mm != current->mm || !oracles())
+	if (!arch.caches_invalid || !oracles())
 		return;
+	d.owed = cpumask_of(smp_processor_id());
 	d.end = page + PAGE_SIZE;
 	d.holders = mm->ledger->holders;
 	if (unlikely(ledger_log_unpaid(&d) == d.owed && !ledger_log_lost(d.at)))
