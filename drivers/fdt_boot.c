@@ -56,6 +56,8 @@ static void fill_memory(const struct fdt *f)
 	if (left == 0)
 		printk("device tree: more than %u pieces of memory, the rest is not used",
 		       MAX_ENTRIES);
+	if (boot.nr_mem == 0)
+		boot_fail("device tree: no memory that can be used");
 }
 
 static void fill_reserved(const struct fdt *f)

@@ -7,6 +7,7 @@ its header allows.
   ghost   with one CPU more, which is not there
   banks   memory in pieces of any alignment that overlap, with holes and reserved ranges between:
           nobody may touch those, which is looked at after the run in a file that was the memory
+  no-...  a device tree without the nodes or the property that ABSENT names
 The rest is spoilt: a device tree's magic, cut, size; a PC's, see pc.py.
 """
 import copy
@@ -32,6 +33,12 @@ RESERVED = ((200 * MB + 0x123, 200 * MB + 0x2123), (204 * MB, 206 * MB), (100 * 
             (210 * MB + 0x800, 211 * MB))
 HOLES = ((24 * MB + 0x1800, 32 * MB + 0x800), (48 * MB, 56 * MB), (160 * MB, 168 * MB))
 NOT_RESERVED = (212 * MB, 214 * MB)  # by a node that is switched off
+# Properties, and what stands in those whose nodes are left out: None leaves out the property alone.
+ABSENT = {"no-memory": ("device_type", b"memory"), "no-cpu": ("device_type", b"cpu"),
+          "no-psci": ("compatible", b"arm,psci"), "no-uart": ("compatible", b"ns16550"),
+          "no-pl011": ("compatible", b"arm,pl011"), "no-gic": ("compatible", b"arm,gic-v3"),
+          "no-plic": ("compatible", b"plic0"), "no-timer": ("compatible", b"arm,armv8-timer"),
+          "no-timebase": ("timebase-frequency", None)}
 GHOST = 99  # the address of the CPU that is not there
 UNTOUCHED = b"not Grace's! "
 
@@ -79,12 +86,22 @@ def put_ghost(tree):
     cpus.children.insert(cpus.children.index(last) + 1, ghost)
 
 
+def leave_out(node, name, value):
+    """Takes property `name`, or each node in whose property `name` there is `value`, out of all."""
+    if value is None:
+        node.props.pop(name, None)
+    else:
+        node.children = [c for c in node.children if value not in c.props.get(name, b"")]
+    for child in node.children:
+        leave_out(child, name, value)
+
+
 def spoil(tree, how):
     """A device tree with a fault that its reader must notice, or as it was."""
     total, struct_at = struct.unpack_from(">II", tree, 4)
     struct_size, = struct.unpack_from(">I", tree, 36)
     middle = (struct_at + struct_size // 2) & ~3
-    if how in ("whole", "banks", "ghost"):
+    if how in ("whole", "banks", "ghost", *ABSENT):
         return tree
     if how == "magic":
         return b"\xd0\x0d\xfe\xee" + tree[4:]
@@ -148,6 +165,8 @@ def prepare(w, how):
             put_banks(tree, BASES[w["arch"]])
         if how == "ghost":
             put_ghost(tree)
+        if how in ABSENT:
+            leave_out(tree.root, *ABSENT[how])
         data = spoil(fdt.write(tree), how)
     with open(given, "wb") as file:
         file.write(data)

@@ -61,8 +61,8 @@ bool irq_init(const struct fdt *f, const u32 *intc)
 	const char *ipi = init_ipi(f, intc), *devices = init_devices(f, intc);
 
 	arch.default_unmaskable = ipi_send == sbi_send_ipi;
-	printk("irq: %s for CPUs; %s for devices", ipi,
-	       devices ? devices : "nothing that is known: the console is polled");
+	printk("irq: %s for CPUs; %s for devices%s", ipi, devices ? devices : "none",
+	       devices ? "" : ": the console is polled");
 	return devices != NULL;
 }
 
