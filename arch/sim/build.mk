@@ -22,8 +22,10 @@ SIM_ORACLES := $(addprefix kernel/,lockdep.c lockdep_graph.c lockdep_report.c) \
 	$(addprefix mm/,census.c ledger.c ledger_log.c ledger_report.c page_debug.c)
 SIM_HOST := $(filter-out arch/sim/kernel.c,$(sort $(wildcard arch/sim/*.c))) arch/sim/switch.S
 SIM_WARN := -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-tsan -Werror
+# So that scripts/frames.py can follow what is live.
+SIM_FRAMES := -fno-shrink-wrap -fno-jump-tables -fno-reorder-blocks-and-partition
 SIM_COMMON := -std=gnu11 -O2 -g -fno-common -fno-pie -fno-pic -fno-strict-aliasing \
-	-fno-stack-protector -fcf-protection=none -fno-omit-frame-pointer -DGRACE_DEBUG $(SIM_WARN) \
+	-fno-stack-protector -fcf-protection=none -fno-omit-frame-pointer $(SIM_FRAMES) -DGRACE_DEBUG $(SIM_WARN) \
 	-Iarch/sim/include/explore -Iarch/sim/include -Iinclude -I$(SIM)/include $(SIM_EXTRA)
 SIM_KFLAGS := $(SIM_COMMON) -ffreestanding -fno-builtin -mgeneral-regs-only -mno-red-zone \
 	-fno-optimize-sibling-calls -fno-delete-null-pointer-checks -fno-asynchronous-unwind-tables \
@@ -76,9 +78,11 @@ $(SIM_HOST:%=$(SIM)/%.o): $(SIM)/%.o: % $(SIM)/flags $(SIM)/include/scenarios.h
 	$(Q)mkdir -p $(@D)
 	$(Q)$(SIM_CC) $(SIM_COMMON) -MMD -MP -c $< -o $@
 
-$(SIM)/sim: $(SIM_OBJ) arch/sim/sim.ld
+$(SIM)/sim: $(SIM_OBJ) arch/sim/sim.ld scripts/frames.py
 	$(call say,SIM,$@)
 	$(Q)$(SIM_CC) -static -no-pie $(if $(COVERAGE),--coverage) $(SIM_WRAPPED:%=-Wl,--wrap=%) \
-		-Wl,--defsym=image_start=__executable_start -Wl,-T,arch/sim/sim.ld $(SIM_OBJ) -o $@
+		-Wl,--defsym=image_start=__executable_start -Wl,-T,arch/sim/sim.ld $(SIM_OBJ) -o $@.new
+	$(Q)python3 scripts/frames.py $@.new $@.frames
+	$(Q)mv $@.new $@
 
 -include $(SIM_OBJ:.o=.d)

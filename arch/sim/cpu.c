@@ -47,7 +47,8 @@ static u64 stop(void)
 #define HOW_KIND(how) ((how)&0xff)
 #define HOW_ARG(how) ((how) >> 8)
 
-static void interrupt(unsigned int kind)
+/* Not inline: its frame would stay in the loop of wait(), and say that it was there. */
+static __noinline void interrupt(unsigned int kind)
 {
 	struct trap_frame tf = { .irqs_on = true };
 	struct vcpu *v = me();

@@ -154,6 +154,7 @@ static int knock_out(const char *name)
 static int boot(void)
 {
 	arena_init();
+	live_init();
 	frame_init();
 	catch_faults();
 	oracles_start(args.oracles);

@@ -160,6 +160,13 @@ static inline unsigned int slot_of(const void *sp)
 	return (unsigned int)(((u64)sp - SIM_STACKS) / STACK_SIZE);
 }
 
+/* ---- live.c: what of a stack will be read ------------------------------------------------ */
+
+/* Reads what scripts/frames.py has found of the program. */
+void live_init(void);
+/* Clears what is dead of a stack whose thread stands in sim_switch(), its registers at sp. */
+void live_clear(u64 *sp, u64 top);
+
 /* ---- order.c: store buffers, late loads -------------------------------------------------- */
 
 void order_in(struct vcpu *v);	/* v runs: it sees its own stores */

@@ -276,6 +276,7 @@ static void hash_stack(unsigned int slot)
 		return;
 	stacks[slot].stale = false;
 	memset((char *)sp - DIRTY_BELOW, 0, DIRTY_BELOW);
+	live_clear(sp, stack_top(slot));
 	stacks[slot].hash = hash_words(slot, sp, (stack_top(slot) - (u64)sp) / 8);
 }
 
