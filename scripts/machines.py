@@ -46,7 +46,7 @@ MACHINES = (
     Machine("3G", mem="3G"),
     Machine("16G", mem="16G", options="fault=batch:20", tests="page.*"),
     Machine("64G", mem="64G", options="fault=batch:20", tests="arch.*"),
-    Machine("numa", qemu_args=numa("128M")),
+    Machine("numa", ports=X86 + ARM, qemu_args=numa("128M")),
 
     Machine("pc", ports=X86, machine="pc"),
     Machine("microvm", ports=X86, machine="microvm,acpi=on"),
@@ -86,13 +86,13 @@ MACHINES = (
     Machine("imsic-guests", ports=RISCV, machine="virt,aia=aplic-imsic,aia-guests=3",
             tests="arch.*"),
     Machine("aia-none", ports=RISCV, machine="virt,aia=none", tests="arch.*"),
-    Machine("aplic", ports=RISCV, machine="virt,aia=aplic", tests="arch.*"),
+    Machine("aplic-sbi", ports=RISCV, machine="virt,aia=aplic", tests="arch.*"),
     Machine("svinval", ports=RISCV, cpu="rv64,svinval=on", tests="arch.*"),
     Machine("svpbmt", ports=RISCV, cpu="rv64,svpbmt=on", tests="arch.*"),
     Machine("svnapot", ports=RISCV, cpu="rv64,svnapot=on", tests="arch.*"),
     Machine("svadu-off", ports=RISCV, cpu="rv64,svadu=off", tests="arch.*"),
     Machine("no-sstc-sv39", ports=RISCV, cpu="rv64,sstc=off", options="sv=39", tests="arch.*"),
-    Machine("sockets", ports=RISCV, tests="arch.*",
+    Machine("sockets", ports=RISCV, tests="arch.*",  # NUMA, in its way
             qemu_args=numa("128M").replace(" -numa node,cpus=3", "").replace("cpus=2", "cpus=2-3")),
 )
 
