@@ -11,9 +11,12 @@ A configuration's fields, all but the name optional:
   says     texts that must stand in the log: what the kernel found and chose
   main     also run when T, CPUS or MEM ask for something of the user's own
   expect   for one that must not boot: text of the one line in which the kernel must say why
+  keys     what is typed at the prompt (guest.py); it ends the run
   given    what is handed over in place of what QEMU would (handover.py): another image stands where
            QEMU's loader puts the kernel, and hands it on; "whole" for as it was
 """
+import noise
+
 ALL = ("x86_64", "arm64", "riscv64")
 DEVICE_TREE = ("arm64", "riscv64")
 BAD_BOOT = 2  # EXIT_BAD_BOOT in include/bug.h
@@ -29,6 +32,7 @@ class Config:
         self.main = fields.pop("main", False)
         self.says = fields.pop("says", ())
         self.expect = fields.pop("expect", None)
+        self.keys = fields.pop("keys", ())
         self.given = fields.pop("given", None)
         self.machine = fields  # what qemu.check() takes
 
@@ -39,7 +43,9 @@ class Config:
             steps.append("test" if self.tests == "*" else f"test {self.tests}")
         if self.stress:
             steps.append(f"stress={self.stress}")
-        return f'{self.options} run="{";".join(steps + ["poweroff"])}"'.strip()
+        if not self.keys:
+            steps.append("poweroff")
+        return f'{self.options} run="{";".join(steps)}"'.strip()
 
 
 CONFIGS = (
@@ -100,6 +106,7 @@ CONFIGS = (
                  "memory: 0x4000000000000-0x4000040000000 is beyond what Grace maps")),
     Config("banks", ports=("x86_64",), given="banks", tests="page.*", stress=3,
            says=("memory: 237184 KiB (ranges: 5)",)),
+    Config("noise", tests="", keys=noise.keys(1), says=("\nbatch 0 is done\n",)),
     Config("ghost", ports=DEVICE_TREE, given="ghost", tests="smp.*", stress=2,
            says=("smp: CPU 4 not started: the firmware refused it", "boot: 4 of 5 CPUs running")),
     Config("ghost", ports=("x86_64",), given="ghost", tests="smp.*", stress=2,

@@ -16,7 +16,6 @@ import qemu
 FIRST_LINE_LIMIT = 30  # seconds until the kernel's first line
 SILENCE_LIMIT = 60     # seconds without a byte
 EXIT_LIMIT = 10        # seconds between EXIT: STATUS=n and QEMU's end
-
 PC = re.compile(r"\b(?:RIP=|PC=|pc +)([0-9a-f]{16})\b")
 
 
@@ -39,11 +38,13 @@ class Outcome:
 
 
 class Guest:
-    def __init__(self, words, cpus, log, limit, watch=(), slack=0):
+    def __init__(self, words, cpus, log, limit, watch=(), slack=0, keys=()):
         """
         watch: regular expressions; Outcome.seen tells when a line first had each.
         slack: seconds more for everything.
+        keys: (line, bytes to type when it has appeared), in order.
         """
+        self.keys = list(keys)
         self.words, self.cpus, self.log, self.limit = words, cpus, log, limit + slack
         self.slack = slack
         self.watch = [re.compile(pattern) for pattern in watch]
@@ -98,6 +99,9 @@ class Guest:
         for pattern in self.watch:
             if pattern.pattern not in out.seen and pattern.search(line):
                 out.seen[pattern.pattern] = time.monotonic() - self.start
+        if self.keys and line == self.keys[0][0]:
+            self.process.stdin.write(self.keys.pop(0)[1])
+            self.process.stdin.flush()
         match = qemu.EXIT_LINE.match(line)
         if match:
             if out.said is None:

@@ -89,6 +89,8 @@ def judge(row, arch, config, outcome, symbols):
         errors.append("a report of a broken kernel in a run that ended well")
     if errors:
         row.add("run", "failed", explain(outcome, "; ".join(errors), symbols))
+    elif config.keys:
+        row.add("keys", "passed")
 
 
 def judge_bad(row, arch, config, outcome, symbols):

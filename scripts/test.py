@@ -133,7 +133,7 @@ def run_one(arch, config, builder):
     if asked("V"):
         say(qemu.show(words))
     outcome = guest.Guest(words, int(w["cpus"]), row.log, TIME_LIMIT + config.stress,
-                          slack=slack(w)).run()
+                          slack=slack(w), keys=config.keys).run()
     row.seconds, row.first_test = outcome.seconds, outcome.first_test
     symbols = guest.load_symbols(f"{qemu.output_dir(w)}/grace.nm")
     (judge.judge_bad if config.expect else judge.judge)(row, arch, config, outcome, symbols)
