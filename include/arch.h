@@ -84,10 +84,17 @@ static inline pte_t arch_pte_table(phys_t pa, bool user);
 static inline bool pte_present(pte_t pte);
 /* [8] True if a present entry at this level maps memory rather than pointing to a table. */
 static inline bool pte_leaf(pte_t pte, unsigned int level);
+/* The same above level 0 in one test: true if it is present and points to a table. */
+static inline bool pte_is_table(pte_t pte);
 /* [9] Physical address of the table, or of the start of what the leaf maps. */
 static inline phys_t pte_pa(pte_t pte);
 /* [10] The attributes the leaf was made with. */
 static inline u64 pte_attr(pte_t pte);
+/*
+ * Of a leaf or of what is not present, in one test: true if it has PA_USER and PA_READ, and
+ * PA_WRITE if write, and not PA_SPECIAL.
+ */
+static inline bool pte_user_allows(pte_t pte, bool write);
 
 /* ---- Entry access ----------------------------------------------------------------------- */
 

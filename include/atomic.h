@@ -134,10 +134,11 @@ typedef struct {
 	{                                                                                          \
 		I c = pfx##_read(v);                                                               \
 		while (c != 0) {                                                                   \
-			I old = pfx##_cmpxchg(v, c, c + i);                                        \
-			if (old == c)                                                              \
+			if (__atomic_compare_exchange_n(&v->counter, &c, c + i, false,             \
+							__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {     \
+				arch_mb_after_rmw();                                               \
 				return true;                                                       \
-			c = old;                                                                   \
+			}                                                                          \
 		}                                                                                  \
 		return false;                                                                      \
 	}                                                                                          \

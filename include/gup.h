@@ -27,7 +27,10 @@ unsigned int gup_fast(vaddr_t start, unsigned int nr, u32 flags, struct page **p
 s64 get_user_pages(vaddr_t start, unsigned int nr, u32 flags, struct page **pages);
 
 /* Drops what FOLL_PIN took. put_page() drops what came without. */
-void unpin_user_page(struct page *page);
+static inline void unpin_user_page(struct page *page)
+{
+	put_refs(page, PAGE_PIN);
+}
 
 /* Windows of the walk that tests may stretch, in loops of cpu_relax(); 0: none. Debug builds. */
 extern unsigned int gup_delay_table; /* between loading an upper entry and following it */

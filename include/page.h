@@ -187,13 +187,17 @@ void page_poison(struct page *p);
 /* True if a frame still is filled; else the first place that is not. */
 bool page_poison_intact(const struct page *p, size_t *offset, u64 *value);
 
-/* Another reference beside one that the caller has. In debug: get on zero is a report. */
-static inline void get_page(struct page *p)
+/* More beside a reference that the caller has: PAGE_REF, PAGE_PIN. In debug: on zero, a report. */
+static inline void get_refs(struct page *p, s64 refs)
 {
-	int old = (int)fetch_add_relaxed(&page_head(p)->counts.counter, PAGE_REF);
+	int old = (int)fetch_add_relaxed(&page_head(p)->counts.counter, refs);
 
 	if (debug_build && unlikely(old <= 0))
 		page_count_broken(p, old);
+}
+static inline void get_page(struct page *p)
+{
+	get_refs(p, PAGE_REF);
 }
 /*
  * PAGE_REF or PAGE_PIN on a page that may be being freed: only if its count is not zero [U3]. What

@@ -209,7 +209,7 @@
 	  "Linux: the second look of gup_fast_pte_range()")                                        \
 	X(RECHECK_TABLE, "U5",                                                                     \
 	  "after the reference, the entry above it is read again",                                 \
-	  "gup_one() in mm/gup.c", "test rule.U5_*",                                               \
+	  "table_changed() in mm/gup.c", "test rule.U5_*",                                         \
 	  "rule.U5_changed_table_is_refused", UNMASKABLE_REDUNDANT,                                \
 	  "Linux 70cbc3cc78a9")                                                                    \
 	X(WALK_PERMISSION, "U6",                                                                   \

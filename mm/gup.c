@@ -37,16 +37,16 @@
 #include <thread.h>
 #include <trace.h>
 
-#define GUP_CHUNK 64 /* pages walked with interrupts off at a time: bounds how long IPIs wait */
+#define GUP_CHUNK 64u /* pages walked with interrupts off at a time: bounds how long IPIs wait */
 
 unsigned int gup_delay_table, gup_delay_ref;
 enum gup_window gup_hold;
 cpumask_t gup_held[NR_GUP_WINDOWS];
 static DEFINE_PER_CPU(struct gup_stats, gup_stats);
 
-static void stretch(unsigned int loops)
+static void stretch(const unsigned int *delay)
 {
-	for (; debug_build && unlikely(loops); loops--)
+	for (unsigned int n = debug_build ? READ_ONCE(*delay) : 0; unlikely(n); n--)
 		cpu_relax();
 }
 
@@ -71,14 +71,14 @@ static void hold(enum gup_window window)
  *   leaf: page, read only                  loads the leaf
  *   counts on the page not changing        takes the page, writes to it
  */
-static bool allowed(pte_t pte, u32 flags)
+static inline bool allowed(pte_t pte, u32 flags)
 {
-	u64 attr = pte_attr(pte);
-	u64 want = PA_USER | PA_READ | (flags & FOLL_WRITE ? PA_WRITE : 0);
+	return pte_user_allows(pte, flags & FOLL_WRITE && rule(WALK_PERMISSION));
+}
 
-	if (!rule(WALK_PERMISSION))
-		want = PA_USER | PA_READ;
-	return (attr & (want | PA_SPECIAL)) == want;
+static s64 refs_of(u32 flags)
+{
+	return PAGE_REF + (s64)((flags & FOLL_PIN) != 0) * (s64)(PAGE_PIN - PAGE_REF);
 }
 
 /*
@@ -91,22 +91,34 @@ static bool allowed(pte_t pte, u32 flags)
  *   count 0 + 1: "mine"       .                             frees it, hands it out
  *   puts it: 0                .                             frees it a second time
  */
-static bool ref_get(struct page *page)
+static inline bool ref_get(struct page *page, s64 refs)
 {
+	stretch(&gup_delay_ref);
+	inject_delay(REF_WINDOW);
+	hold(GUP_HOLD_REF);
+	/* WHY SAFE: descriptors are never freed [F3], and what has a count is its own head. */
 	if (rule(REF_NOT_ZERO))
-		return try_get_page(page);
-	get_page(page); /* knocked out: revives a page that is being freed */
+		return try_get_refs(page, refs);
+	get_refs(page, refs); /* knocked out: revives a page that is being freed */
 	return true;
 }
 
-/* The entry above a run of leaves: U5 looks at it again. A huge leaf in the root has none. */
-struct above {
-	const pte_t *ptep;
-	pte_t pte;
+/* Where a walk is: the lowest entry so far, as it was loaded, and the entry above that. */
+struct place {
+	const pte_t *ptep, *above; /* the same if that is in the root */
+	pte_t pte, above_pte;
+	unsigned int level;
 };
 
+static __noinline bool give_up(struct page *page, s64 refs)
+{
+	put_refs(page, refs);
+	this_cpu(gup_stats).retries++;
+	return false;
+}
+
 /*
- * One page. False: not there, not allowed, or changed under us.
+ * The page that a leaf, as it was loaded, leads to. False: going, or gone and its leaf changed.
  *
  * RACE U4. The page is somebody else's by the time of the reference:
  *   walker                    unmapper                      next owner
@@ -114,43 +126,18 @@ struct above {
  *   .                         .                             gets the page: count 1
  *   count 1 + 1: "mine"       .                             .
  *   reads and writes it       .                             finds foreign bytes
- *
- * RACE U5. The leaf stands as before, in a table that is cut out:
- *   walker                                 whoever takes the table away
- *   loads the leaf: page                   unhooks the table, entries as they are
- *   .                                      moves or frees the page
- *   takes a reference
- *   leaf again: the same                   (the entry above it is clear)
  */
-static bool gup_one(const pte_t *ptep, pte_t pte, const struct above *above, vaddr_t va,
-		    unsigned int level, u32 flags, struct page **out)
+static inline bool gup_one(const pte_t *ptep, pte_t pte, struct page *page, s64 refs)
 {
-	phys_t pa = pte_pa(pte) + (ALIGN_DOWN(va, PAGE_SIZE) & (pt_span(level) - 1));
-	struct page *page = phys_to_page(pa);
-
-	stretch(READ_ONCE(gup_delay_ref));
-	inject_delay(REF_WINDOW);
-	hold(GUP_HOLD_REF);
-	/*
-	 * WHY SAFE: descriptors are never freed [F3]; try_get_page() looks at count and head
-	 * together.
-	 */
-	if (!ref_get(page))
+	if (!ref_get(page, refs))
 		return false;
 	/*
-	 * Full barrier in try_get_page(): orders the reference before these loads. Pairs with
-	 * zap_leaf() in mm/unmap.c, whose clearing is one too: either the unmapper's put sees our
-	 * reference and does not free, or we see its cleared entry.
+	 * Full barrier in try_get_refs(): orders the reference before this load, and before that in
+	 * table_changed(). Pairs with zap_leaf() in mm/unmap.c, whose clearing is one too: either
+	 * the unmapper's put sees our reference and does not free, or we see its cleared entry.
 	 */
-	if ((rule(RECHECK_LEAF) && !pte_same(pte_read(ptep), pte)) ||
-	    (rule(RECHECK_TABLE) && above->ptep && !pte_same(pte_read(above->ptep), above->pte))) {
-		put_page(page);
-		this_cpu(gup_stats).retries++;
-		return false;
-	}
-	if (flags & FOLL_PIN)
-		atomic_inc(&page_head(page)->pincount);
-	*out = page;
+	if (rule(RECHECK_LEAF) && unlikely(!pte_same(pte_read(ptep), pte)))
+		return give_up(page, refs);
 	return true;
 }
 
@@ -159,9 +146,8 @@ static void check_table(struct mm *mm, pte_t pte, unsigned int level)
 {
 	const struct page *page = pte_page(pte);
 
-	if (debug_build &&
-	    unlikely(READ_ONCE(page->type) != PAGE_TABLE || READ_ONCE(page->pt_mm) != mm ||
-		     page->pt_level != level))
+	if (debug_build && unlikely(READ_ONCE(page->type) != PAGE_TABLE ||
+				    READ_ONCE(page->pt_mm) != mm || page->pt_level != level))
 		oracle_report(ORACLE_POISON, RULE_TABLE_GRACE_PERIOD, page,
 			      "a walker is in table %#llx, which was freed (type %u, level %u)",
 			      (unsigned long long)pte_pa(pte), page->type, page->pt_level);
@@ -175,7 +161,7 @@ static void check_entry(const pte_t *ptep, pte_t pte)
 }
 
 /*
- * Follows the entries from the root to the lowest there is for va; *level tells which.
+ * One level down from a table entry of level. False: it is none, and stays the lowest there is.
  *
  * RACE U2. One entry, two loads, two answers:
  *   walker                                 another CPU
@@ -184,65 +170,139 @@ static void check_entry(const pte_t *ptep, pte_t pte)
  *   loads it again and follows that        .
  *   is in what never was a table
  */
-static const pte_t *descend(struct mm *mm, vaddr_t va, struct above *above, pte_t *pte,
-			    unsigned int *level)
+static inline bool descend(struct mm *mm, vaddr_t va, struct place *at, unsigned int level)
 {
-	unsigned int l = pt_top_level();
-	const pte_t *ptep = mm->root + pt_index(va, l);
-
-	*above = (struct above){ .ptep = NULL };
-	*pte = pte_read(ptep);
-	while (l > 0 && pte_present(*pte) && !pte_leaf(*pte, l)) {
-		above->ptep = ptep;
-		above->pte = *pte;
-		stretch(READ_ONCE(gup_delay_table));
-		inject_delay(TABLE_WINDOW);
-		if (l == 1)
-			hold(GUP_HOLD_TABLE);
-		/*
-		 * WHY SAFE: (1) interrupts are off, so a grace period that begins after the table
-		 * is unhooked does not end before we leave [U1, F1, R2]; (2) the entry was loaded
-		 * once, and what was decided is followed, not what stands there now [U2]; (3) A1:
-		 * what we read in a table just hooked is its zeroes or later. Pairs with install()
-		 * in mm/fault.c. Pairs with hook_table() in mm/pgtable.c. Pairs with unhook() in
-		 * mm/unmap.c.
-		 */
-		l--;
-		ptep = pte_table(*pte) + pt_index(va, l);
-		check_table(mm, *pte, l);
-		*pte = pte_read(rule(WALK_LOAD_ONCE) ? ptep : pte_table(pte_read(above->ptep)) +
-								      pt_index(va, l));
-		check_entry(ptep, *pte);
-	}
-	*level = l;
-	return ptep;
+	if (unlikely(!pte_is_table(at->pte)))
+		return false;
+	at->above = at->ptep;
+	at->above_pte = at->pte;
+	at->level = level - 1;
+	stretch(&gup_delay_table);
+	inject_delay(TABLE_WINDOW);
+	if (level == 1)
+		hold(GUP_HOLD_TABLE);
+	/*
+	 * WHY SAFE: (1) interrupts are off, so a grace period that begins after the table is
+	 * unhooked does not end before we leave [U1, F1, R2]; (2) the entry was loaded once, and
+	 * what was decided is followed, not what stands there now [U2]; (3) A1: what we read in a
+	 * table just hooked is its zeroes or later. Pairs with install() in mm/fault.c. Pairs with
+	 * hook_table() in mm/pgtable.c. Pairs with unhook() in mm/unmap.c.
+	 */
+	at->ptep = pte_table(at->pte) + pt_index(va, level - 1);
+	check_table(mm, at->pte, level - 1);
+	at->pte = pte_read(rule(WALK_LOAD_ONCE)
+			       ? at->ptep
+			       : pte_table(pte_read(at->above)) + pt_index(va, level - 1));
+	check_entry(at->ptep, at->pte);
+	return true;
 }
 
-/* Up to nr pages from va in one table. Returns how many; fewer than it could: stop. */
-static unsigned int walk(struct mm *mm, vaddr_t va, unsigned int nr, u32 flags, struct page **pages)
+/* Follows the entries from the root to the lowest there is for va. */
+static inline void lowest(struct mm *mm, vaddr_t va, struct place *at)
 {
-	struct above above;
-	unsigned int level, got = 0;
-	pte_t pte;
-	const pte_t *ptep = descend(mm, va, &above, &pte, &level);
-	vaddr_t end = pt_next(va, va + nr * PAGE_SIZE, level ? level : 1);
+	unsigned int top = pt_top_level();
 
-	while (va < end) {
-		if (!pte_present(pte) || !allowed(pte, flags) ||
-		    !gup_one(ptep, pte, &above, va, level, flags, pages + got))
-			break;
-		got++;
-		va += PAGE_SIZE;
-		if (level == 0 && va < end) {
-			pte = pte_read(++ptep);
-			check_entry(ptep, pte);
-		}
+	at->level = top;
+	at->ptep = mm->root + pt_index(va, top);
+	at->pte = pte_read(at->ptep);
+	at->above = at->ptep;
+	at->above_pte = at->pte;
+	/* Level by level in a row: where each begins in va is then a constant. */
+	switch (top) {
+	case 4:
+		if (!descend(mm, va, at, 4))
+			break; /* fallthrough */
+	case 3:
+		if (!descend(mm, va, at, 3))
+			break; /* fallthrough */
+	case 2:
+		if (!descend(mm, va, at, 2))
+			break; /* fallthrough */
+	default:
+		descend(mm, va, at, 1);
 	}
+}
+_Static_assert(PT_LEVELS_MAX <= 5, "lowest() knows five levels");
+
+/* A run of leaves in one table, up to the first that will not do. Returns how many. */
+static inline unsigned int take_run(const struct place *at, unsigned int nr, u32 flags,
+				    struct page **pages)
+{
+	const pte_t *ptep = at->ptep;
+	pte_t pte = at->pte;
+	struct page **out = pages, **end = pages + nr;
+
+	do {
+		struct page *page = pte_page(pte);
+
+		if (unlikely(!allowed(pte, flags)) ||
+		    unlikely(!gup_one(ptep, pte, page, refs_of(flags))))
+			break;
+		*out++ = page;
+		if (out == end)
+			break;
+		pte = pte_read(++ptep);
+		check_entry(ptep, pte);
+	} while (true);
+	return (unsigned int)(out - pages);
+}
+
+/* Pages under one huge leaf: they have one head, which takes all references at once. */
+static __noinline unsigned int take_huge(struct place at, vaddr_t va, unsigned int nr, u32 flags,
+					 struct page **pages)
+{
+	struct page *page = pte_page(at.pte) + ((va & (pt_span(at.level) - 1)) >> PAGE_SHIFT);
+
+	if (!pte_present(at.pte) || !allowed(at.pte, flags) ||
+	    !gup_one(at.ptep, at.pte, page, nr * refs_of(flags)))
+		return 0;
+	for (unsigned int i = 0; i < nr; i++)
+		pages[i] = page + i;
+	return nr;
+}
+
+/*
+ * The entry above a run of leaves, looked at once all its references are there. [U5]
+ *
+ * RACE U5. The leaf stands as before, in a table that is cut out:
+ *   walker                                 whoever takes the table away
+ *   loads the leaf: page                   unhooks the table, entries as they are
+ *   .                                      moves or frees the page
+ *   takes a reference
+ *   leaf again: the same                   (the entry above it is clear)
+ */
+static inline bool table_changed(const struct place *at)
+{
+	return rule(RECHECK_TABLE) && !pte_same(pte_read(at->above), at->above_pte);
+}
+
+static __noinline unsigned int drop_run(struct page **pages, unsigned int nr, u32 flags)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		give_up(pages[i], refs_of(flags));
+	return 0;
+}
+
+/* Up to nr pages from va in one leaf table. Returns how many; fewer than it could: stop. */
+static inline unsigned int walk(struct mm *mm, vaddr_t va, unsigned int nr, u32 flags,
+				struct page **pages)
+{
+	struct place at;
+	unsigned int got;
+
+	lowest(mm, va, &at);
+	if (likely(at.level == 0))
+		got = take_run(&at, nr, flags, pages);
+	else
+		got = take_huge(at, va, nr, flags, pages);
+	if (unlikely(table_changed(&at)))
+		got = drop_run(pages, got, flags);
 	return got;
 }
 
 /*
- * One stretch with interrupts off, of at most GUP_CHUNK pages. *more: go on behind what it got.
+ * One stretch with interrupts off: nr pages, GUP_CHUNK at most, under one table. Returns how many;
+ * fewer than nr: no further. (mm is last as the others stay in the registers that they came in.)
  *
  * RACE U1. An interrupt in the middle of the walk says that nobody walks:
  *   walker, irqs on                        unmapper
@@ -251,10 +311,9 @@ static unsigned int walk(struct mm *mm, vaddr_t va, unsigned int nr, u32 flags, 
  *   .                                      frees the table
  *   reads a "leaf" in it
  */
-static unsigned int gup_chunk(struct mm *mm, vaddr_t va, unsigned int nr, u32 flags,
-			      struct page **pages, bool *more)
+static __noinline unsigned int gup_chunk(vaddr_t va, unsigned int nr, u32 flags,
+					 struct page **pages, struct mm *mm)
 {
-	unsigned int got = 0, n, want;
 	/*
 	 * Interrupts off is what makes the walk an RCU-sched reader: it orders nothing, but no
 	 * grace period ends until local_irq_restore(). Pairs with interrupted_quiescent() and
@@ -265,46 +324,57 @@ static unsigned int gup_chunk(struct mm *mm, vaddr_t va, unsigned int nr, u32 fl
 
 	census_enter(mm);
 	trace(WALK_BEGIN, mm->id, va, nr);
-	do {
-		want = nr - got;
-		/* As far as this leaf table reaches. */
-		want = min(want, (unsigned int)(PTRS_PER_TABLE - pt_index(va, 0)));
-		n = walk(mm, va, want, flags, pages + got);
-		got += n;
-		va += n * PAGE_SIZE;
-	} while (n == want && got < nr);
-	this_cpu(gup_stats).walks++;
-	this_cpu(gup_stats).pages += got;
+	unsigned int got = walk(mm, va, nr, flags, pages);
+	struct gup_stats *stats = this_cpu_ptr(&gup_stats);
+
+	stats->walks++;
+	stats->pages += got;
 	if (debug_build) {
 		if (gen != atomic64_read(&mm->tlb_gen) || atomic_read(&mm->tlb_flush_pending))
-			this_cpu(gup_stats).overlaps++;
+			stats->overlaps++;
 	}
 	trace(WALK_END, mm->id, got, 0);
 	census_leave();
 	if (off)
 		local_irq_restore(on);
-	*more = n == want;
 	return got;
 }
 
-static bool range_ok(vaddr_t start, unsigned int nr)
+static inline vaddr_t last_of(vaddr_t start, unsigned int nr)
 {
-	return IS_ALIGNED(start, PAGE_SIZE) && start < user_end() &&
-	       nr <= (user_end() - start) >> PAGE_SHIFT;
+	return start + nr * PAGE_SIZE - 1;
+}
+
+static inline bool range_ok(vaddr_t start, unsigned int nr)
+{
+	return IS_ALIGNED(start, PAGE_SIZE) && !((start | last_of(start, nr)) >> arch.va_bits);
+}
+
+/* As many as there are, stretch by stretch. */
+static __noinline unsigned int gup_many(vaddr_t va, unsigned int nr, u32 flags, struct page **pages,
+					struct mm *mm)
+{
+	unsigned int got = 0, want, n;
+
+	do {
+		/* The reach of its leaf table bounds a stretch too. */
+		want = min(min(nr - got, GUP_CHUNK), PTRS_PER_TABLE - pt_index(va, 0));
+		n = gup_chunk(va, want, flags, pages + got, mm);
+		got += n;
+		va += n * PAGE_SIZE;
+	} while (n == want && got < nr);
+	return got;
 }
 
 unsigned int gup_fast(vaddr_t start, unsigned int nr, u32 flags, struct page **pages)
 {
 	struct mm *mm = current->mm; /* WHY SAFE: we are a user of it, so the root stays */
-	unsigned int got = 0;
-	bool more = true;
 
-	if (!mm || !range_ok(start, nr))
+	if (!mm || !nr || !range_ok(start, nr))
 		return 0;
-	while (got < nr && more)
-		got += gup_chunk(mm, start + got * PAGE_SIZE,
-				 min(nr - got, (unsigned int)GUP_CHUNK), flags, pages + got, &more);
-	return got;
+	if (nr <= GUP_CHUNK && !((start ^ last_of(start, nr)) >> pt_shift(1)))
+		return gup_chunk(start, nr, flags, pages, mm);
+	return gup_many(start, nr, flags, pages, mm);
 }
 
 /* ---- The slow path ------------------------------------------------------------------------- */
@@ -331,9 +401,8 @@ static bool get_mapped(struct mm *mm, vaddr_t va, u32 flags, struct page **out)
 	ok = pte_present(pte) && pte_leaf(pte, level) && allowed(pte, flags);
 	if (ok) {
 		*out = phys_to_page(pte_pa(pte) + (va & (pt_span(level) - 1)));
-		get_page(*out); /* the mapping holds one, and the lock holds the mapping */
-		if (flags & FOLL_PIN)
-			atomic_inc(&page_head(*out)->pincount);
+		/* The mapping holds one, and the lock holds the mapping. */
+		get_refs(*out, refs_of(flags));
 	}
 	spin_unlock(ptl);
 	return ok;
@@ -385,15 +454,6 @@ s64 get_user_pages(vaddr_t start, unsigned int nr, u32 flags, struct page **page
 		err = get_one_slow(mm, start + got * PAGE_SIZE, flags, pages + got);
 	up_read(&mm->mmap_lock);
 	return got ? (s64)got : err;
-}
-
-void unpin_user_page(struct page *page)
-{
-	int left = atomic_dec_return(&page_head(page)->pincount);
-
-	if (debug_build && unlikely(left < 0))
-		page_count_broken(page, left);
-	put_page(page);
 }
 
 void gup_get_stats(struct gup_stats *s)

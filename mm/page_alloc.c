@@ -47,8 +47,8 @@ u64 page_reserve;
 
 /* One CPU's. Only that CPU, irqs off; others read the numbers as they are. */
 struct pcp {
-	unsigned int count, high;   /* frames; as many are too many */
-	s64 by_type[NR_PAGE_TYPES]; /* frames allocated here less frames freed here */
+	unsigned int count, high;     /* frames; as many are too many */
+	s64 by_type[NR_PAGE_TYPES];   /* frames allocated here less frames freed here */
 	struct page *frame[PCP_HIGH]; /* a stack: what was freed last is on top */
 };
 static DEFINE_PER_CPU(struct pcp, pcp);
@@ -307,8 +307,8 @@ static __noinline struct page *page_prepare(struct page *p, unsigned int order, 
 
 	if (debug_build)
 		check_block(p, order);
-	WRITE_ONCE(p->state, PAGE_STATE(type, order,
-					(flags & GFP_COMPOUND) && order > 0 ? PG_COMPOUND : 0));
+	WRITE_ONCE(p->state,
+		   PAGE_STATE(type, order, (flags & GFP_COMPOUND) && order > 0 ? PG_COMPOUND : 0));
 	if (order > 0)
 		prepare_inner(p, order, type, flags);
 	if (flags & GFP_ZERO)
@@ -450,8 +450,7 @@ static void free_block(struct page *p, unsigned int order, unsigned int type)
 void free_pages(struct page *p, unsigned int order)
 {
 	check_free(p, order);
-	if (atomic_read(&p->refcount) != 0 &&
-	    (int)atomic64_add_return(&p->counts, -PAGE_REF) != 0)
+	if (atomic_read(&p->refcount) != 0 && (int)atomic64_add_return(&p->counts, -PAGE_REF) != 0)
 		return; /* a walker's put_page() comes here with 0 */
 	if (unlikely(atomic_read(&p->mapcount) | atomic_read(&p->pincount)))
 		bad_free(p, order);

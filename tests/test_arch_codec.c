@@ -40,7 +40,8 @@ TEST(arch, e03_all_zero_is_none)
 
 	EXPECT_EQ(sizeof(pte_t), 8);
 	EXPECT(pte_none(none));
-	EXPECT(!pte_present(none));
+	EXPECT(!pte_present(none) && !pte_is_table(none));
+	EXPECT(!pte_user_allows(none, false));
 }
 
 /* Every set of attributes that the kernel may ask for. */
@@ -48,13 +49,23 @@ static const u64 permissions[] = {
 	0, PA_READ, PA_READ | PA_WRITE, PA_READ | PA_EXEC, PA_READ | PA_WRITE | PA_EXEC, PA_EXEC,
 };
 
+/* pte_user_allows() says what pte_attr() does, for every kind of leaf. */
+static bool check_allows(pte_t pte, u64 attr)
+{
+	bool read = (attr & (PA_USER | PA_READ | PA_SPECIAL)) == (PA_USER | PA_READ);
+
+	return EXPECT_EQ(pte_user_allows(pte, false), read) &&
+	       EXPECT_EQ(pte_user_allows(pte, true), read && attr & PA_WRITE);
+}
+
 static void check_leaf(phys_t pa, u64 attr, unsigned int level)
 {
 	pte_t pte = arch_pte_leaf(pa, attr, level);
 	bool ok = EXPECT(!pte_none(pte)) && EXPECT(pte_present(pte)) &&
 		  EXPECT(pte_leaf(pte, level)) && EXPECT_EQ(pte_pa(pte), pa) &&
 		  EXPECT_EQ(pte_attr(pte), attr) &&
-		  EXPECT_EQ(pte_write(pte), (attr & PA_WRITE) != 0);
+		  EXPECT_EQ(pte_write(pte), (attr & PA_WRITE) != 0) &&
+		  EXPECT(level == 0 || !pte_is_table(pte)) && check_allows(pte, attr);
 
 	if (!ok)
 		test_note("leaf at level %u, pa %#llx, attributes %#llx gives %#llx", level,
@@ -174,6 +185,7 @@ TEST(arch, e06_table_roundtrip)
 			EXPECT(pte_present(user) && pte_present(kernel));
 			EXPECT(!pte_none(user) && !pte_none(kernel));
 			EXPECT(!pte_leaf(user, level) && !pte_leaf(kernel, level));
+			EXPECT(pte_is_table(user) && pte_is_table(kernel));
 			EXPECT_EQ(pte_pa(user), pas[i]);
 			EXPECT_EQ(pte_pa(kernel), pas[i]);
 		}
@@ -189,7 +201,8 @@ TEST(arch, e07_poison_is_neither_none_nor_present)
 			EXPECT(!pte_none(poison));
 		else if (i % 64)
 			continue;
-		EXPECT(!pte_present(poison));
+		EXPECT(!pte_present(poison) && !pte_is_table(poison));
+		EXPECT(!pte_user_allows(poison, false));
 	}
 }
 

@@ -304,6 +304,41 @@ TEST(page, a_late_reference_delays_the_free)
 	expect_same(&before, NULL);
 }
 
+/* More than a run: frames alone, held, pinned, in blocks, and one frame twice. */
+TEST(page, many_references_are_dropped_at_once)
+{
+	enum { MANY = 3 * PUT_RUN };
+	struct page *p[MANY + 4], *held[3];
+	struct mem_stats before;
+
+	settle(&before);
+	for (unsigned int i = 0; i < MANY; i++)
+		ASSERT((p[i] = alloc_page(GFP_KERNEL)) != NULL);
+	p[MANY] = alloc_pages(2, GFP_KERNEL | GFP_COMPOUND);
+	ASSERT(p[MANY] != NULL);
+	get_page(p[MANY]);
+	p[MANY + 1] = p[MANY] + 3; /* by a tail */
+	get_page(p[5]);
+	p[MANY + 2] = p[5];
+	for (unsigned int i = 0; i < ARRAY_SIZE(held); i++)
+		held[i] = p[i * 20 + 7];
+	get_page(held[0]);
+	EXPECT(try_get_page(held[1]));
+	EXPECT(try_get_refs(held[2], PAGE_PIN));
+	put_pages(p, MANY + 3);
+	EXPECT_EQ(p[5]->type, PAGE_FREE);
+	EXPECT_EQ(p[MANY]->type, PAGE_FREE);
+	for (unsigned int i = 0; i < ARRAY_SIZE(held); i++) {
+		EXPECT_EQ(held[i]->type, PAGE_KERNEL);
+		EXPECT_EQ(atomic_read(&held[i]->refcount), 1);
+	}
+	EXPECT(page_maybe_pinned(held[2]) && !page_maybe_pinned(held[1]));
+	put_refs(held[2], PAGE_PIN);
+	put_pages(held, 2);
+	put_pages(held, 0);
+	expect_same(&before, NULL);
+}
+
 /* ---- Poison -------------------------------------------------------------------------------- */
 
 TEST(page, poison_tells_a_write_after_the_free)
@@ -392,7 +427,8 @@ static void race_thread(void *arg)
 	struct page *held[RACE_HELD] = { NULL };
 	u64 state = 1 + (u64)atomic_inc_return(&race.seed);
 
-	for_bounded_rounds(i, RACE_ROUNDS) {
+	for_bounded_rounds(i, RACE_ROUNDS)
+	{
 		u64 r = rand_next(&state);
 		struct page **p = &held[r % RACE_HELD];
 		unsigned int order = (r >> 16) % 8 ? 0 : (r >> 24) % 4;

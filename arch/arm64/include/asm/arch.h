@@ -80,6 +80,11 @@ static inline bool pte_leaf(pte_t pte, unsigned int level)
 	return level == 0 || (pte.val & (PTE_VALID | PTE_TABLE)) != (PTE_VALID | PTE_TABLE);
 }
 
+static inline bool pte_is_table(pte_t pte)
+{
+	return (pte.val & (PTE_VALID | PTE_TABLE)) == (PTE_VALID | PTE_TABLE);
+}
+
 static inline phys_t pte_pa(pte_t pte)
 {
 	return pte.val & PTE_ADDR_MASK;
@@ -94,6 +99,13 @@ static inline u64 pte_attr(pte_t pte)
 	       (v & xn ? 0 : PA_EXEC) | (v & PTE_SW_USER ? PA_USER : 0) |
 	       (v & PTE_NG ? 0 : PA_GLOBAL) | (v & PTE_DEVICE ? PA_DEVICE : 0) |
 	       (v & PTE_SW_SPECIAL ? PA_SPECIAL : 0);
+}
+
+static inline bool pte_user_allows(pte_t pte, bool write)
+{
+	u64 never = PTE_SW_SPECIAL | (write ? PTE_RDONLY : 0);
+
+	return (pte.val & (PTE_SW_USER | PTE_SW_READ | never)) == (PTE_SW_USER | PTE_SW_READ);
 }
 
 /*

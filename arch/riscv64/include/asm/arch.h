@@ -63,6 +63,11 @@ static inline bool pte_leaf(pte_t pte, unsigned int level)
 	return level == 0 || !(pte.val & PTE_V) || (pte.val & (PTE_R | PTE_W | PTE_X));
 }
 
+static inline bool pte_is_table(pte_t pte)
+{
+	return (pte.val & (PTE_V | PTE_R | PTE_W | PTE_X)) == PTE_V;
+}
+
 static inline phys_t pte_pa(pte_t pte)
 {
 	return (pte.val >> PTE_PFN_SHIFT & PTE_PFN_MASK) << PAGE_SHIFT;
@@ -76,6 +81,13 @@ static inline u64 pte_attr(pte_t pte)
 	return (v & PTE_R ? PA_READ : 0) | (v & PTE_W ? PA_WRITE : 0) | (v & PTE_X ? PA_EXEC : 0) |
 	       (v & PTE_U ? PA_USER : 0) | (v & PTE_G ? PA_GLOBAL : 0) |
 	       (v & PTE_SOFT_SPECIAL ? PA_SPECIAL : 0) | (v & device ? PA_DEVICE : 0);
+}
+
+static inline bool pte_user_allows(pte_t pte, bool write)
+{
+	u64 want = PTE_V | PTE_R | PTE_U | (u64)write * PTE_W;
+
+	return (pte.val & (want | PTE_SOFT_SPECIAL)) == want;
 }
 
 /*

@@ -40,6 +40,11 @@ static inline bool pte_leaf(pte_t pte, unsigned int level)
 	return level == 0 || (pte.val & PTE_LEAF);
 }
 
+static inline bool pte_is_table(pte_t pte)
+{
+	return (pte.val & (PTE_VALID | PTE_LEAF)) == PTE_VALID;
+}
+
 static inline phys_t pte_pa(pte_t pte)
 {
 	return pte.val & PTE_ADDR_MASK;
@@ -48,6 +53,13 @@ static inline phys_t pte_pa(pte_t pte)
 static inline u64 pte_attr(pte_t pte)
 {
 	return pte.val >> PTE_ATTR_SHIFT & PTE_ATTR_MASK;
+}
+
+static inline bool pte_user_allows(pte_t pte, bool write)
+{
+	u64 want = PA_USER | PA_READ | (write ? PA_WRITE : 0);
+
+	return (pte_attr(pte) & (want | PA_SPECIAL)) == want;
 }
 
 /*

@@ -63,6 +63,11 @@ static inline bool pte_leaf(pte_t pte, unsigned int level)
 	return level == 0 || (pte.val & PTE_PS);
 }
 
+static inline bool pte_is_table(pte_t pte)
+{
+	return (pte.val & (PTE_P | PTE_PS)) == PTE_P;
+}
+
 static inline phys_t pte_pa(pte_t pte)
 {
 	return pte.val & PTE_ADDR_MASK;
@@ -82,6 +87,13 @@ static inline u64 pte_attr(pte_t pte)
 	attr |= v & PTE_PCD ? PA_DEVICE : 0;
 	attr |= v & PTE_SW_SPECIAL ? PA_SPECIAL : 0;
 	return attr;
+}
+
+static inline bool pte_user_allows(pte_t pte, bool write)
+{
+	u64 want = PTE_P | PTE_U | (u64)write * PTE_W;
+
+	return (pte.val & (want | PTE_SW_NOREAD | PTE_SW_SPECIAL)) == want;
 }
 
 /*
