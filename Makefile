@@ -8,6 +8,8 @@
 ##  make model [RULE=GLOB]   the protocol in Promela, searched by spin with each rule on and off
 ##  make explore [SCENARIO= KNOCKOUT= MACHINE= BOUND=]   every interleaving, on modelled machines
 ##       SANITIZE=1: undefined behaviour is found too; COVERAGE=1: lines and branches run, by file
+##  make host [MACHINE= T=GLOB]   selftests and race on those machines, in a host program
+##       SANITIZE=1 as above; SANITIZE=address: and a use of what is free
 ##  make explore MUTANTS=1   take out barriers and second looks one by one: which scenario finds it
 ##  make fuzz [TARGET=NAME]  what reads untrusted input, under libFuzzer on the host, for SECONDS
 ##  make torture [ARCH=...]  the race and RCU's torture with mixes drawn from SEED, until SECONDS

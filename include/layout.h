@@ -19,6 +19,7 @@
 #define VMALLOC_START 0xfffffff000000000
 #define VMALLOC_END 0xfffffff040000000 /* 1 GiB: one root entry even with Sv39 */
 #define KERNEL_VA 0xffffffff80000000
+#define KERNEL_END 0 /* past the last address */
 
 /*
  * Stacks are STACK_SIZE bytes at an odd multiple of STACK_SIZE; the STACK_SIZE bytes under each are

@@ -186,6 +186,10 @@ __noreturn void page_count_broken(const struct page *p, int count);
 void page_poison(struct page *p);
 /* True if a frame still is filled; else the first place that is not. */
 bool page_poison_intact(const struct page *p, size_t *offset, u64 *value);
+/* The same for a free object of size bytes (slab.c), whose first word is a link. */
+void object_poison(void *obj, size_t size);
+/* The first word that is not as it was left, or NULL. */
+const u64 *object_poison_broken(const void *obj, size_t size);
 
 /* More beside a reference that the caller has: PAGE_REF, PAGE_PIN. In debug: on zero, a report. */
 static inline void get_refs(struct page *p, s64 refs)

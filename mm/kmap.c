@@ -379,7 +379,7 @@ void kmap_for_each(void (*fn)(vaddr_t start, vaddr_t end, phys_t pa, u64 attr, u
 		if (r.start != r.end)
 			fn(r.start, r.end, r.pa, r.attr, r.level, arg);
 		r = next;
-	} while (va != 0); /* past the last address */
+	} while (va != KERNEL_END);
 	if (r.start != r.end)
 		fn(r.start, r.end, r.pa, r.attr, r.level, arg);
 }

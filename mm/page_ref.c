@@ -78,3 +78,23 @@ bool page_poison_intact(const struct page *p, size_t *offset, u64 *value)
 	*value = *word;
 	return false;
 }
+
+#define OBJECT_POISON 0xf4eeb10cf4eeb10cULL
+
+void object_poison(void *obj, size_t size)
+{
+	u64 *word = obj, *end = word + size / sizeof(*word);
+
+	while (++word < end)
+		*word = OBJECT_POISON;
+}
+
+const u64 *object_poison_broken(const void *obj, size_t size)
+{
+	const u64 *word = obj, *end = word + size / sizeof(*word);
+
+	while (++word < end)
+		if (*word != OBJECT_POISON)
+			return word;
+	return NULL;
+}

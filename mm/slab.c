@@ -7,7 +7,7 @@
  * CPU's stack holds free objects of any slab, so that most calls take no lock. An object counts as
  * out of its slab while it is in use or in such a stack.
  * Why not pages for everything. A VMA is 64 bytes.
- * Debug. A free object is filled with FREE_WORD behind its first word. What is not so when the
+ * Debug. A free object is poisoned behind its first word: object_poison(). What is not so when the
  * object is given out was written after it was freed; what is so when it is freed was freed twice.
  * Locks: a cache's lock (irqs off) for its slabs, outside zone.lock; interrupts off for this CPU's
  * stack; list_lock (irqs off) for the list of caches, outside the caches' locks.
@@ -25,7 +25,6 @@
 #define STACK_BATCH 12
 /* Empty slabs kept by a cache. */
 #define EMPTY_MAX 1
-#define FREE_WORD 0xf4eeb10cf4eeb10cULL
 
 #define KMALLOC_MIN_SHIFT 4
 #define KMALLOC_CLASSES 8 /* 16 .. 2048 */
@@ -58,28 +57,9 @@ static struct kmem_cache *kmalloc_caches[KMALLOC_CLASSES];
 
 /* ---- Debug: what free objects look like ---------------------------------------------------- */
 
-static void object_fill(const struct kmem_cache *c, void *obj)
-{
-	u64 *word = obj, *end = word + c->size / sizeof(*word);
-
-	while (++word < end)
-		*word = FREE_WORD;
-}
-
-/* The first word of a free object that is not as it was left, or NULL. */
-static const u64 *object_check(const struct kmem_cache *c, const void *obj)
-{
-	const u64 *word = obj, *end = word + c->size / sizeof(*word);
-
-	while (++word < end)
-		if (*word != FREE_WORD)
-			return word;
-	return NULL;
-}
-
 static void check_alloc(const struct kmem_cache *c, void *obj)
 {
-	const u64 *word = object_check(c, obj);
+	const u64 *word = object_poison_broken(obj, c->size);
 
 	if (word)
 		panic("%s object %p was written after it was freed: %#llx at offset %zu", c->name,
@@ -95,7 +75,7 @@ static void check_free(const struct kmem_cache *c, const void *obj)
 
 	if (p->type != PAGE_SLAB || p->cache != c || ((vaddr_t)obj & ~PAGE_MASK) % c->size)
 		panic("%p freed to cache %s, which it is not from", obj, c->name);
-	if (c->size > sizeof(u64) && !object_check(c, obj))
+	if (c->size > sizeof(u64) && !object_poison_broken(obj, c->size))
 		panic("%s object %p freed twice", c->name, obj);
 }
 
@@ -159,7 +139,7 @@ static struct page *slab_make(struct kmem_cache *c, u32 flags)
 		void *obj = (char *)page_to_virt(p) + i * c->size;
 
 		if (debug_build)
-			object_fill(c, obj);
+			object_poison(obj, c->size);
 		*(void **)obj = p->freelist;
 		p->freelist = obj;
 	}
@@ -250,7 +230,7 @@ void kmem_cache_free(struct kmem_cache *c, void *obj)
 {
 	if (debug_build) {
 		check_free(c, obj);
-		object_fill(c, obj);
+		object_poison(obj, c->size);
 	}
 	bool on = local_irq_save(); /* as in stack_pop() */
 	struct slab_cpu *s = this_stack(c);

@@ -10,10 +10,12 @@ import sys
 
 
 def main():
-    syms = []
+    syms, start = [], 0
     if sys.argv[1:] != ["empty"]:
         for line in sys.stdin:
             parts = line.split()
+            if parts[-1] == "image_start":
+                start = int(parts[0], 16)
             if len(parts) == 3 and parts[1] in "tTwW" and parts[2][0] not in ".$":
                 if not syms or syms[-1][0] != int(parts[0], 16):
                     syms.append((int(parts[0], 16), parts[2]))
@@ -21,9 +23,10 @@ def main():
            f".8byte {len(syms)}"]
     off = 0
     for addr, name in syms:
-        out.append(f".4byte {addr & 0xFFFFFFFF:#x} - {0x80000000:#x}, {off}")
+        out.append(f".4byte {addr - start:#x}, {off}")
         off += len(name) + 1
     out += [f'.asciz "{name}"' for _, name in syms]
+    out.append('.section .note.GNU-stack, "", %progbits')
     print("\n".join(out))
 
 

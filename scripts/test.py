@@ -16,6 +16,7 @@ import explore
 import fuzz
 import guest
 import handover
+import host
 import judge
 import loader
 import maker
@@ -179,6 +180,16 @@ def explorer_row():
     return row
 
 
+def host_rows():
+    """The selftests and the race in a host program, on every machine model."""
+    done = maker.make(host.PROGRAM)
+    if done.returncode:
+        row = report.Row("host", "build")
+        row.add("build", "failed", f"{host.PROGRAM} does not build\n{done.stdout}")
+        return [row]
+    return host.run_all("")
+
+
 def replay_row():
     """What reads untrusted input, on the host: real machines' input, and what was once found."""
     row = report.Row("host", "replay")
@@ -230,6 +241,9 @@ def main():
     if tuple(ports) == tuple(qemu.PORTS) and not any(map(asked, ("T", "CONFIG", "CPUS", "MEM"))):
         rows.append(explorer_row())
         announce(rows[-1])
+        for row in host_rows():
+            rows.append(row)
+            announce(row)
         rows.append(replay_row())
         announce(rows[-1])
     for arch, wanted in chosen.items():

@@ -86,3 +86,4 @@ $(SIM)/sim: $(SIM_OBJ) arch/sim/sim.ld scripts/frames.py
 	$(Q)mv $@.new $@
 
 -include $(SIM_OBJ:.o=.d)
+include arch/sim/host/build.mk

@@ -238,7 +238,7 @@ void sim_kernel_main(void *unused)
 	boot.mem[0] = (struct mem_range){ 0, SIM_MEMORY };
 	boot.nr_mem = 1;
 	boot.mapped_end = SIM_MEMORY;
-	model_fill_arch(scenario->cpus);
+	model_fill_arch(scenario->untagged);
 	cpu_possible_mask = BIT(boot.nr_cpus) - 1;
 	nr_cpus = boot.nr_cpus;
 	cpu_online_mask = cpumask_of(0);

@@ -64,13 +64,13 @@ const struct model *model_find(const char *name)
 	return m->name ? m : NULL;
 }
 
-void model_fill_arch(unsigned int cpus)
+void model_fill_arch(bool untagged)
 {
 	arch = (struct arch_info){
 		.name = model->arch_name,
 		.pt_levels = 3,
 		.va_bits = 38,
-		.tag_bits = scenario->untagged ? 0 : model->tag_bits,
+		.tag_bits = untagged ? 0 : model->tag_bits,
 		.leaf_levels = BIT(0) | BIT(1),
 		.unmaskable = { model->unmaskable_name, false },
 		.default_unmaskable = model->unmaskable,

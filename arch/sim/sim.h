@@ -89,7 +89,7 @@ struct model {
 extern const struct model models[];
 extern const struct model *model;
 const struct model *model_find(const char *name);
-void model_fill_arch(unsigned int cpus);
+void model_fill_arch(bool untagged);
 
 /* ---- cpu.c: virtual CPUs ----------------------------------------------------------------- */
 
