@@ -33,15 +33,16 @@ def numa(half):
             "-numa node,cpus=3")
 
 
-# With so much memory none runs out by itself: there the fallback is asked for by fault=.
+# With so much memory none runs out by itself: there the fallback is asked for by fault=. Of 64 CPUs
+# a host may not run some for long: watchdog= bears with that.
 MACHINES = (
     Machine("1cpu", cpus=1),
     Machine("3cpus", cpus=3),
-    Machine("64cpus", ports=X86 + ARM, cpus=64, mem="1G", options="fault=batch:3",
-            tests="arch.*"),
+    Machine("64cpus", ports=X86 + ARM, cpus=64, mem="1G",
+            options="fault=batch:3 watchdog=60", tests="arch.*"),
     # Firmware's fences wait for each hart: with few cores under 64 of them no race gets anywhere.
     Machine("64cpus", ports=RISCV, machine="virt,aclint=on", cpus=64, mem="1G",
-            options="fault=batch:3", tests="arch.*"),
+            options="fault=batch:3 watchdog=60", tests="arch.*"),
     Machine("24M", mem="24M", cpus=2, tests="arch.*"),
     Machine("3G", mem="3G"),
     Machine("16G", mem="16G", options="fault=batch:20", tests="page.*"),
