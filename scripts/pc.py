@@ -4,6 +4,7 @@ q35 machine; as they should be, or spoilt in one place:
 
   root, root-length, madt-sum, madt-entry, fadt-sum   an ACPI table; no-madt, no-acpi: none at all
   map, cmdline                                        the start info
+  mb2, mb2-map, mb2-tag, mb2-size                     the same by Multiboot 2: good, or spoilt
 """
 import struct
 
@@ -12,10 +13,11 @@ import qemu
 RAM, TAKEN, ACPI = 1, 2, 3  # types in the memory map
 LOW_END, HIGH = 0xa0000, 1 << 20
 SPOILT = ("root", "root-length", "madt-sum", "madt-entry", "fadt-sum", "no-madt", "no-acpi", "map",
-          "cmdline")
+          "cmdline", "mb2", "mb2-map", "mb2-tag", "mb2-size")
 # Offsets of the parts from where all is put.
-START, MAP, LINE, RSDP, RSDT, MADT, FADT, SIZE = (0x40, 0x100, 0x800, 0x1000, 0x1040, 0x1100,
-                                                  0x2000, 0x3000)
+START, MAP, LINE, RSDP, RSDT, MADT, FADT, TAGS, SIZE = (0x40, 0x100, 0x800, 0x1000, 0x1040, 0x1100,
+                                                        0x2000, 0x2800, 0x3000)
+MB2_MAGIC = 0x36d76289
 
 
 def summed(data, at):
@@ -75,6 +77,25 @@ def memory_map(at, size, banks):
     return entries + [(0, LOW_END, RAM), (at, SIZE, ACPI), (0, 0, 0), (0xfffff000, 0x1000, TAKEN)]
 
 
+def start_info(at, entries, how):
+    return struct.pack("<IIIIQQQQII", 0x336ec578, 1, 0, 0, 0,
+                       1 << 40 if how == "cmdline" else at + LINE,
+                       0 if how == "no-acpi" else at + RSDP, at + MAP,
+                       1 << 20 if how == "map" else entries, 0)
+
+
+def multiboot(line, memory, rsdp, how):
+    """Multiboot 2's list of tags: command line, memory map, ACPI's root, end."""
+    tags = b""
+    for kind, content in ((1, line), (6, struct.pack("<II", 24, 0) + memory), (14, rsdp), (0, b"")):
+        size = 8 + len(content)
+        if how == "mb2-tag" and kind == 14:
+            size = 1 << 16
+        if how != "mb2-map" or kind != 6:
+            tags += struct.pack("<II", kind, size) + content + bytes(-len(content) % 8)
+    return struct.pack("<II", 1 << 30 if how == "mb2-size" else 8 + len(tags), 0) + tags
+
+
 def handover(w, at, how, banks, ghost):
     """The bytes for address `at`: the image's entry, which the shim jumps to, and all the rest."""
     if how not in SPOILT + ("whole", "banks", "ghost"):
@@ -82,15 +103,15 @@ def handover(w, at, how, banks, ghost):
     with open(f"{qemu.output_dir(w)}/grace.elf", "rb") as elf:
         entry, = struct.unpack_from("<Q", elf.read(32), 24)
     entries = memory_map(at, qemu.mem_bytes(w["mem"]), banks if how == "banks" else None)
-    start = struct.pack("<IIIIQQQQII", 0x336ec578, 1, 0, 0, 0,
-                        1 << 40 if how == "cmdline" else at + LINE,
-                        0 if how == "no-acpi" else at + RSDP, at + MAP,
-                        1 << 20 if how == "map" else len(entries), 0)
-    parts = [(0, struct.pack("<I", entry)), (START, start),
-             (MAP, b"".join(struct.pack("<QQII", *e, 0) for e in entries)),
-             (LINE, w["append"].encode() + b"\0")]
-    out = bytearray(SIZE)
+    memory = b"".join(struct.pack("<QQII", *e, 0) for e in entries)
+    line = w["append"].encode() + b"\0"
     cpus = [*range(int(w["cpus"])), *([ghost] if how == "ghost" else [])]
-    for offset, data in parts + acpi(at, cpus, how):
+    tables = acpi(at, cpus, how)
+    eax, ebx = (MB2_MAGIC, at + TAGS) if how.startswith("mb2") else (0, at + START)
+    parts = [(0, struct.pack("<III", entry, eax, ebx)),
+             (START, start_info(at, len(entries), how)), (MAP, memory), (LINE, line),
+             (TAGS, multiboot(line, memory, tables[0][1], how)), *tables]
+    out = bytearray(SIZE)
+    for offset, data in parts:
         out[offset:offset + len(data)] = data
     return bytes(out)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Stands where QEMU puts the kernel, and hands other tables to the real image: the runner loads
- * that image, and the tables with the image's entry before them (scripts/handover.py, pc.py).
+ * that image, and the tables, with the entry and two registers before them (scripts/pc.py).
  */
 #define GIVEN 0x7000000
-#define START_INFO (GIVEN + 0x40)
 
 	.section .note.Xen, "a", @note
 	.balign	4
@@ -16,6 +15,6 @@
 	.code32
 	.globl _start
 _start:
-	movl	$START_INFO, %ebx
-	xorl	%eax, %eax
+	movl	GIVEN + 4, %eax
+	movl	GIVEN + 8, %ebx
 	jmp	*GIVEN
