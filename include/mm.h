@@ -122,11 +122,17 @@ u64 prot_attr(u32 prot);
  */
 u64 mm_count_mapped(struct mm *mm, vaddr_t start, vaddr_t end);
 
-/* Unmaps [start, end) and frees tables that no VMA outside it needs. mm/unmap.c. */
+/*
+ * Cut out of [start, end) what is mapped there; the tables of the range that lie between floor and
+ * ceiling, where nothing is mapped any more; or both in one walk. mmap_lock, and for tables no VMA
+ * between floor and ceiling. mm/unmap.c.
+ */
 struct mmu_gather;
 void unmap_pages(struct mmu_gather *tlb, vaddr_t start, vaddr_t end);
 void unmap_tables(struct mmu_gather *tlb, vaddr_t start, vaddr_t end, vaddr_t floor,
 		  vaddr_t ceiling);
+void unmap_range(struct mmu_gather *tlb, vaddr_t start, vaddr_t end, vaddr_t floor,
+		 vaddr_t ceiling);
 
 /* Faults of user accesses so far: resolved, and turned into -EFAULT. */
 void fault_get_stats(u64 *resolved, u64 *failed);

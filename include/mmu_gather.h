@@ -7,6 +7,7 @@
 #ifndef GRACE_MMU_GATHER_H
 #define GRACE_MMU_GATHER_H
 
+#include <inject.h>
 #include <mm.h>
 #include <ptdesc.h>
 
@@ -46,13 +47,29 @@ void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm);
 void tlb_gather_mmu_fullmm(struct mmu_gather *tlb, struct mm *mm);
 void tlb_finish_mmu(struct mmu_gather *tlb);
 
-/* Notes that the leaf at va of level was cleared [G4]. Under the table's lock. */
-void tlb_record(struct mmu_gather *tlb, vaddr_t va, unsigned int level);
+/* Notes that leaves of level were cleared in [start, end) [G4]. Under the table's lock. */
+void tlb_record(struct mmu_gather *tlb, vaddr_t start, vaddr_t end, unsigned int level);
 /*
- * Takes over the caller's reference to a page whose entry was cleared and recorded. Under the
- * table's lock. True: the gather is full, the caller must drop the lock and call tlb_flush_mmu().
+ * Collects a run of pages whose entries were cleared and recorded, under the table's lock: the
+ * caller puts up to tlb_room() of them at tlb_slots(), then tlb_remove_pages() takes over its
+ * reference to each. True: the gather is full, the caller must drop the lock and call
+ * tlb_flush_mmu().
  */
-__must_check bool tlb_remove_page(struct mmu_gather *tlb, struct page *page);
+static inline struct page **tlb_slots(struct mmu_gather *tlb)
+{
+	return tlb->active->pages + tlb->active->nr;
+}
+static inline unsigned int tlb_room(const struct mmu_gather *tlb)
+{
+	return inject(TINY) ? 1 : tlb->active->max - tlb->active->nr;
+}
+__must_check bool tlb_remove_pages(struct mmu_gather *tlb, unsigned int nr);
+/* The same for one page. */
+static inline __must_check bool tlb_remove_page(struct mmu_gather *tlb, struct page *page)
+{
+	*tlb_slots(tlb) = page;
+	return tlb_remove_pages(tlb, 1);
+}
 /*
  * Takes over a table that was unhooked from the entry at va of level (the parent's). No lock held.
  * Never fails: without memory it flushes and waits for every walker, then frees the one table [F2,

@@ -86,8 +86,7 @@ static void exit_mmap(struct mm *mm)
 		vma_free(v);
 	}
 	tlb_gather_mmu_fullmm(&tlb, mm);
-	unmap_pages(&tlb, 0, user_end());
-	unmap_tables(&tlb, 0, user_end(), 0, user_end());
+	unmap_range(&tlb, 0, user_end(), 0, user_end());
 	tlb_finish_mmu(&tlb);
 	up_write(&mm->mmap_lock);
 	BUG_ON(atomic64_read(&mm->nr_pages) != 0);

@@ -89,8 +89,7 @@ static void unmap_detached(struct mm *mm, vaddr_t start, vaddr_t end)
 	struct mmu_gather tlb;
 
 	tlb_gather_mmu(&tlb, mm);
-	unmap_pages(&tlb, start, end);
-	unmap_tables(&tlb, start, end, floor, ceiling);
+	unmap_range(&tlb, start, end, floor, ceiling);
 	tlb_finish_mmu(&tlb);
 }
 

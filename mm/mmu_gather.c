@@ -94,11 +94,8 @@ void tlb_gather_mmu_fullmm(struct mmu_gather *tlb, struct mm *mm)
 
 /* ---- Recording --------------------------------------------------------------------------- */
 
-static void record(struct mmu_gather *tlb, vaddr_t va, unsigned int level)
+static void record(struct mmu_gather *tlb, vaddr_t start, vaddr_t end, unsigned int level)
 {
-	vaddr_t start = ALIGN_DOWN(va, pt_span(level));
-	vaddr_t end = start + pt_span(level);
-
 	tlb->cleared_levels |= BIT(level);
 	tlb->start = min(tlb->start, start);
 	tlb->end = max(tlb->end, end);
@@ -112,10 +109,10 @@ static void record(struct mmu_gather *tlb, vaddr_t va, unsigned int level)
  *   frees the page                         .                         gets it
  *   .                                      writes at va: into it     finds foreign bytes
  */
-void tlb_record(struct mmu_gather *tlb, vaddr_t va, unsigned int level)
+void tlb_record(struct mmu_gather *tlb, vaddr_t start, vaddr_t end, unsigned int level)
 {
 	if (rule(GATHER_RECORD))
-		record(tlb, va, level);
+		record(tlb, start, end, level);
 }
 
 /* ---- Pages ------------------------------------------------------------------------------- */
@@ -162,6 +159,14 @@ static bool next_batch(struct mmu_gather *tlb)
 	return true;
 }
 
+/* With a rule knocked out: the run that is in the slots is freed before anything is flushed. */
+static bool put_pages_now(struct mmu_gather *tlb, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		put_page(tlb_slots(tlb)[i]);
+	return false;
+}
+
 /*
  * RACE G11. One user is not one CPU:
  *   the only user, now on CPU 0            CPU 1, where it ran before, lazy on the mm
@@ -169,17 +174,15 @@ static bool next_batch(struct mmu_gather *tlb)
  *   frees the page at once                 .
  *   flushes                                has led to the next owner's page meanwhile
  */
-static bool gather_page(struct mmu_gather *tlb, struct page *page)
+static bool gather_pages(struct mmu_gather *tlb, unsigned int nr)
 {
 	struct gather_batch *batch = tlb->active;
 
 	/* Knocked out: "nobody else can use it". But lazy CPUs and speculation can. */
-	if (!rule(SINGLE_USER) && atomic_read(&tlb->mm->users) <= 1) {
-		put_page(page);
-		return false;
-	}
-	batch->pages[batch->nr++] = page;
-	count(pages, 1);
+	if (!rule(SINGLE_USER) && atomic_read(&tlb->mm->users) <= 1)
+		return put_pages_now(tlb, nr);
+	batch->nr += nr;
+	count(pages, nr);
 	return (batch->nr == batch->max || (batch->nr > 1 && inject(TINY))) && !next_batch(tlb);
 }
 
@@ -191,12 +194,11 @@ static bool gather_page(struct mmu_gather *tlb, struct page *page)
  *   .                                      writes at va: into it     finds foreign bytes
  *   flushes: too late
  */
-bool tlb_remove_page(struct mmu_gather *tlb, struct page *page)
+bool tlb_remove_pages(struct mmu_gather *tlb, unsigned int nr)
 {
 	if (rule(FLUSH_BEFORE_FREE))
-		return gather_page(tlb, page);
-	put_page(page); /* knocked out: the entry is cleared, the TLBs are not */
-	return false;
+		return gather_pages(tlb, nr);
+	return put_pages_now(tlb, nr); /* knocked out: entries are cleared, the TLBs are not */
 }
 
 static void free_batch(struct gather_batch *batch)
@@ -346,7 +348,8 @@ static bool table_batch_new(struct mmu_gather *tlb)
  */
 void tlb_remove_table(struct mmu_gather *tlb, struct ptdesc *pt, vaddr_t va, unsigned int level)
 {
-	record(tlb, va, level);
+	record(tlb, ALIGN_DOWN(va, pt_span(level)), ALIGN_DOWN(va, pt_span(level)) + pt_span(level),
+	       level);
 	if (rule(TABLE_WALK_CACHES))
 		tlb->freed_tables = true;
 	count(tables, 1);

@@ -19,15 +19,17 @@
 #include <ptdesc.h>
 #include <trace.h>
 
-static unsigned int leaf_pages(unsigned int level)
-{
-	return 1u << (level * PT_INDEX_BITS);
-}
+/* A run of entries of one table: those of [va, end), from ptep on. */
+struct zap {
+	pte_t *ptep, *last;
+	vaddr_t va; /* that the entry at ptep covers */
+	unsigned int level;
+};
 
 /*
- * Takes the leaf at ptep out. The table's lock held. True: the gather is full.
+ * Takes the leaf at ptep out. The table's lock held. Its page, or NULL for a special one.
  */
-static bool zap_leaf(struct mmu_gather *tlb, pte_t *ptep, vaddr_t va, unsigned int level)
+static inline struct page *zap_leaf(struct mm *mm, pte_t *ptep, vaddr_t va, unsigned int level)
 {
 	/*
 	 * Full barrier: the entry is clear before the mm's mask is read [T1] and before the page's
@@ -36,22 +38,55 @@ static bool zap_leaf(struct mmu_gather *tlb, pte_t *ptep, vaddr_t va, unsigned i
 	pte_t pte = user_entry_take(ptep, level);
 	struct page *page = pte_attr(pte) & PA_SPECIAL ? NULL : page_head(pte_page(pte));
 
-	trace(CLEAR, tlb->mm->id, pte_pa(pte), va);
-	ledger_clear(tlb->mm, page, va, level);
+	trace(CLEAR, mm->id, pte_pa(pte), va);
+	ledger_clear(mm, page, va, level);
 	inject_delay(CLEAR_WINDOW);
-	tlb_record(tlb, va, level);
-	atomic64_add(&tlb->mm->nr_pages, -(s64)leaf_pages(level));
 	if (!page)
-		return false;
+		return NULL;
 	page_step(page, STEP_CLEAR);
 	if (debug_build)
 		BUG_ON(atomic_read(&page->mapcount) <= 0);
 	atomic_dec(&page->mapcount);
-	return tlb_remove_page(tlb, page);
+	return page;
 }
 
 /*
- * Zaps the leaves among the entries of one table, from va on; returns how far it came.
+ * Zaps the leaves of a run, as far as the gather has room for their pages without another look at
+ * it. What is the same for all is done once: the record, the accounting. True: the gather is full.
+ */
+static bool zap_run(struct mmu_gather *tlb, struct zap *z)
+{
+	struct page **slot = tlb_slots(tlb), **const slots = slot, **limit = slot + tlb_room(tlb);
+	unsigned int level = z->level;
+	u64 span = pt_span(level);
+	vaddr_t va = z->va, start = 0, end = 0;
+	pte_t *ptep = z->ptep;
+	s64 leaves = 0;
+
+	for (; ptep <= z->last && slot < limit; ptep++, va += span) {
+		pte_t pte = pte_read(ptep);
+
+		if (!pte_present(pte) || !pte_leaf(pte, level))
+			continue;
+		struct page *page = zap_leaf(tlb->mm, ptep, va, level);
+
+		*slot = page;
+		slot += page != NULL;
+		end = va + span;
+		if (leaves++ == 0)
+			start = va;
+	}
+	z->ptep = ptep;
+	z->va = va;
+	if (!leaves)
+		return false;
+	tlb_record(tlb, start, end, level);
+	atomic64_add(&tlb->mm->nr_pages, -(leaves << (level * PT_INDEX_BITS)));
+	return tlb_remove_pages(tlb, (unsigned int)(slot - slots));
+}
+
+/*
+ * Zaps the leaves among the entries of one table that cover [va, end).
  *
  * RACE T4. Each waits for the other:
  *   unmapper                               CPU 1
@@ -65,57 +100,29 @@ static bool zap_leaf(struct mmu_gather *tlb, pte_t *ptep, vaddr_t va, unsigned i
  *   exchanges it for none                  returns: "it is there"
  *   counts a page that a third has put there since, and frees it
  */
-static vaddr_t zap_entries(struct mmu_gather *tlb, pte_t *table, unsigned int level, vaddr_t va,
-			   vaddr_t end)
+static void zap_entries(struct mmu_gather *tlb, pte_t *table, unsigned int level, vaddr_t va,
+			vaddr_t end)
 {
+	struct zap z = { .ptep = table + pt_index(va, level),
+			 .last = table + pt_index(end - 1, level),
+			 .va = ALIGN_DOWN(va, pt_span(level)),
+			 .level = level };
 	spinlock_t *ptl = &ptep_ptdesc(table)->page.ptl;
-	bool full = false, locked = rule(ENTRY_LOCKED);
+	bool full, locked = rule(ENTRY_LOCKED);
 
-	if (locked)
-		spin_lock(ptl);
-	while (va < end && !full) {
-		pte_t *ptep = table + pt_index(va, level);
-		pte_t pte = pte_read(ptep);
-
-		if (pte_present(pte) && pte_leaf(pte, level))
-			full = zap_leaf(tlb, ptep, va, level);
-		va = pt_next(va, end, level);
+	while (z.ptep <= z.last) {
+		if (locked)
+			spin_lock(ptl);
+		full = zap_run(tlb, &z);
+		if (full && !rule(NO_WAIT_LOCKED)) { /* knocked out: waits with it held */
+			tlb_flush_mmu(tlb);
+			full = false;
+		}
+		if (locked)
+			spin_unlock(ptl);
+		if (full)
+			tlb_flush_mmu(tlb); /* waits for other CPUs: without the lock [T4] */
 	}
-	if (full && !rule(NO_WAIT_LOCKED)) { /* knocked out: waits for other CPUs with it held */
-		tlb_flush_mmu(tlb);
-		full = false;
-	}
-	if (locked)
-		spin_unlock(ptl);
-	if (full)
-		tlb_flush_mmu(tlb); /* with the lock dropped: it waits for other CPUs [T4] */
-	return va;
-}
-
-static void zap_table(struct mmu_gather *tlb, pte_t *table, unsigned int level, vaddr_t va,
-		      vaddr_t end)
-{
-	for (vaddr_t at = va; at < end;)
-		at = zap_entries(tlb, table, level, at, end);
-	if (level == 0)
-		return;
-	while (va < end) {
-		vaddr_t next = pt_next(va, end, level);
-		pte_t pte = pte_read(table + pt_index(va, level));
-
-		/*
-		 * WHY SAFE: tables go by unmap_tables() only, and its caller holds mmap_lock
-		 * against us.
-		 */
-		if (pte_present(pte) && !pte_leaf(pte, level))
-			zap_table(tlb, pte_table(pte), level - 1, va, next);
-		va = next;
-	}
-}
-
-void unmap_pages(struct mmu_gather *tlb, vaddr_t start, vaddr_t end)
-{
-	zap_table(tlb, tlb->mm->root, pt_top_level(), start, end);
 }
 
 static void assert_empty(pte_t *table)
@@ -143,32 +150,62 @@ static void unhook(struct mmu_gather *tlb, pte_t *ptep, vaddr_t va, unsigned int
 	tlb_remove_table(tlb, pte_ptdesc(pte), va, level);
 }
 
-/*
- * Frees the tables under the entries of `table` that lie between floor and ceiling, lowest first.
- */
-static void unhook_tables(struct mmu_gather *tlb, pte_t *table, unsigned int level, vaddr_t va,
-			  vaddr_t end, vaddr_t floor, vaddr_t ceiling)
+/* What is to go: pages, and the tables that lie between floor and ceiling. */
+struct cut {
+	struct mmu_gather *tlb;
+	vaddr_t floor, ceiling;
+	bool pages; /* false: nothing is mapped there, only tables go */
+};
+
+/* What hangs on the entries of table that cover [va, end): pages, then tables, lowest first. */
+static void cut_table(const struct cut *c, pte_t *table, unsigned int level, vaddr_t va,
+		      vaddr_t end)
 {
-	while (va < end) {
-		vaddr_t next = pt_next(va, end, level);
-		vaddr_t span = ALIGN_DOWN(va, pt_span(level));
-		pte_t *ptep = table + pt_index(va, level);
+	u64 span = pt_span(level);
+	vaddr_t next, at = ALIGN_DOWN(va, span);
+
+	for (pte_t *ptep = table + pt_index(va, level); va < end; va = next, at = next, ptep++) {
 		pte_t pte = pte_read(ptep);
 
-		if (pte_present(pte) && !pte_leaf(pte, level)) {
-			/* WHY SAFE: only munmap and exit unhook tables, one at a time an mm. */
-			if (level > 1)
-				unhook_tables(tlb, pte_table(pte), level - 1, va, next, floor,
-					      ceiling);
-			if (span >= floor && span + pt_span(level) <= ceiling)
-				unhook(tlb, ptep, va, level);
+		next = min(at + span, end);
+		if (!pte_present(pte))
+			continue;
+		if (pte_leaf(pte, level)) {
+			if (c->pages)
+				zap_entries(c->tlb, table, level, va, next);
+			continue;
 		}
-		va = next;
+		/*
+		 * WHY SAFE: tables go by this function only, for one munmap or exit at a time an
+		 * mm; and madvise holds mmap_lock against these.
+		 */
+		if (level > 1)
+			cut_table(c, pte_table(pte), level - 1, va, next);
+		else if (c->pages)
+			zap_entries(c->tlb, pte_table(pte), 0, va, next);
+		if (at >= c->floor && at + span <= c->ceiling)
+			unhook(c->tlb, ptep, at, level);
 	}
+}
+
+void unmap_pages(struct mmu_gather *tlb, vaddr_t start, vaddr_t end)
+{
+	const struct cut c = { .tlb = tlb, .floor = ~0ULL, .pages = true };
+
+	cut_table(&c, tlb->mm->root, pt_top_level(), start, end);
 }
 
 void unmap_tables(struct mmu_gather *tlb, vaddr_t start, vaddr_t end, vaddr_t floor,
 		  vaddr_t ceiling)
 {
-	unhook_tables(tlb, tlb->mm->root, pt_top_level(), start, end, floor, ceiling);
+	const struct cut c = { .tlb = tlb, .floor = floor, .ceiling = ceiling };
+
+	cut_table(&c, tlb->mm->root, pt_top_level(), start, end);
+}
+
+void unmap_range(struct mmu_gather *tlb, vaddr_t start, vaddr_t end, vaddr_t floor, vaddr_t ceiling)
+{
+	const struct cut c = { .tlb = tlb, .floor = floor, .ceiling = ceiling, .pages = true };
+
+	cut_table(&c, tlb->mm->root, pt_top_level(), start, end);
 }
