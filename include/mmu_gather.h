@@ -24,6 +24,7 @@ struct gather_batch {
 struct table_batch {
 	struct rcu_head rcu;
 	unsigned int nr;
+	u64 since; /* when the first was unhooked, in ns */
 	struct ptdesc *tables[];
 };
 
@@ -35,6 +36,7 @@ struct mmu_gather {
 	bool fullmm;	     /* exit: nobody runs in the mm any more */
 	struct gather_batch *active;
 	unsigned int nr_batches;
+	unsigned int nr_unhooked; /* tables that ptdesc_count_unhooked() has not been told of */
 	struct table_batch *tables;
 	struct {
 		struct gather_batch head;

@@ -57,17 +57,22 @@ static inline pte_t *ptdesc_table(struct ptdesc *pt)
 struct ptdesc *ptdesc_alloc(struct mm *mm, unsigned int level, u32 gfp);
 /* Gives back a table that was never hooked into a tree. */
 void ptdesc_free_unpublished(struct ptdesc *pt);
-/* The parent's entry has just been cleared, under the parent's lock. */
+/* The parent's entry has just been cleared, under the parent's lock. Counted by the next one. */
 void ptdesc_unhook(struct ptdesc *pt);
-/* Every TLB and walk cache has dropped it. */
-void ptdesc_set_flushed(struct ptdesc *pt);
+/* nr tables of mm were unhooked: counted as waiting from here on, until they are freed. */
+void ptdesc_count_unhooked(struct mm *mm, unsigned int nr);
+/* Every TLB and walk cache has dropped these nr. */
+void ptdesc_set_flushed(struct ptdesc **tables, unsigned int nr);
 /* Handed to RCU. */
-void ptdesc_set_waiting(struct ptdesc *pt);
-/* Runs the destructor and frees the page; FLUSHED or WAITING, no walker inside. Any context. */
-void ptdesc_free(struct ptdesc *pt);
+void ptdesc_set_waiting(struct ptdesc **tables, unsigned int nr);
+/*
+ * Runs the destructor and frees the page of each; FLUSHED or WAITING, no walker inside. since: when
+ * the first was unhooked, in ns. Any context.
+ */
+void ptdesc_free(struct ptdesc **tables, unsigned int nr, u64 since);
 
 struct pt_stats {
-	u64 live, unhooked, waiting;   /* now */
+	u64 live, waiting;	       /* now; waiting: unhooked and not freed yet */
 	u64 allocated, freed;	       /* ever */
 	u64 max_waiting;	       /* most tables ever between unhook and free */
 	u64 longest_wait_ns;	       /* longest from unhook to free */

@@ -111,7 +111,7 @@ static void take_census(struct census *c)
 	mem_get_stats(&mem);
 	memcpy(c->frames, mem.by_type, sizeof(c->frames));
 	pt_get_stats(&pt);
-	c->tables = pt.live + pt.unhooked + pt.waiting;
+	c->tables = pt.live + pt.waiting;
 	c->objects = slab_inuse();
 	c->warnings = READ_ONCE(warn_count);
 	c->when = page_step_now();

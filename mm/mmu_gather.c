@@ -42,6 +42,7 @@
 #include <ptdesc.h>
 #include <rcu.h>
 #include <smp.h>
+#include <time.h>
 #include <tlb.h>
 #include <trace.h>
 
@@ -69,6 +70,7 @@ static void gather_start(struct mmu_gather *tlb, struct mm *mm, bool fullmm)
 	tlb->local.head.max = GATHER_BUNDLE;
 	tlb->active = &tlb->local.head;
 	tlb->nr_batches = 0;
+	tlb->nr_unhooked = 0;
 	tlb->tables = NULL;
 	range_reset(tlb);
 	/*
@@ -240,14 +242,28 @@ static void free_batch_pages(struct mmu_gather *tlb)
 
 static void table_batch_free(struct table_batch *batch)
 {
-	for (unsigned int i = 0; i < batch->nr; i++)
-		ptdesc_free(batch->tables[i]);
+	ptdesc_free(batch->tables, batch->nr, batch->since);
 	put_page(virt_to_page(batch));
 }
 
 static void table_batch_rcu(struct rcu_head *head)
 {
 	table_batch_free(container_of(head, struct table_batch, rcu));
+}
+
+static void count_unhooked(struct mmu_gather *tlb)
+{
+	if (!tlb->nr_unhooked)
+		return;
+	ptdesc_count_unhooked(tlb->mm, tlb->nr_unhooked);
+	tlb->nr_unhooked = 0;
+}
+
+/* There is no period to be waited for: something else has sent every walker away. */
+static void set_no_period(struct ptdesc **tables, unsigned int nr)
+{
+	for (unsigned int i = 0; debug_build && i < nr; i++)
+		tables[i]->page.pt_gp = 0;
 }
 
 /*
@@ -263,24 +279,16 @@ static void table_batch_rcu(struct rcu_head *head)
 static void hand_over_tables(struct mmu_gather *tlb)
 {
 	struct table_batch *batch = tlb->tables;
-	bool by_rcu = table_free_mode == TABLE_FREE_RCU && rule(TABLE_GRACE_PERIOD);
 
+	count_unhooked(tlb);
 	if (!batch)
 		return;
 	tlb->tables = NULL;
-	for (unsigned int i = 0; i < batch->nr; i++) {
-		ptdesc_set_flushed(batch->tables[i]);
-		ledger_table_flushed(batch->tables[i]);
-		if (by_rcu)
-			ptdesc_set_waiting(batch->tables[i]);
-		else if (table_free_mode == TABLE_FREE_GATHER)
-			/*
-			 * The flush was an IPI that every walker of the mm held up: none is left
-			 * [F4].
-			 */
-			batch->tables[i]->page.pt_gp = 0;
-	}
-	if (by_rcu) {
+	ptdesc_set_flushed(batch->tables, batch->nr);
+	if (table_free_mode == TABLE_FREE_GATHER)
+		set_no_period(batch->tables, batch->nr); /* the flush held all walkers up [F4] */
+	if (table_free_mode == TABLE_FREE_RCU && rule(TABLE_GRACE_PERIOD)) {
+		ptdesc_set_waiting(batch->tables, batch->nr);
 		count(tables_by_rcu, batch->nr);
 		trace(CALL_RCU, 0, (u64)batch, batch->nr);
 		call_rcu(&batch->rcu, table_batch_rcu); /* [F1] */
@@ -306,20 +314,22 @@ static void sync_irqoff_walkers(void *unused)
  */
 static void remove_table_slowly(struct mmu_gather *tlb, struct ptdesc *pt)
 {
+	u64 since = time_ns();
+
 	count(table_batch_failures, 1);
+	count_unhooked(tlb);
 	trace(FALLBACK, tlb->mm->id, page_to_phys(&pt->page), 0);
 	if (rule(FALLBACK_FLUSHES))
 		tlb_flush_mmu(tlb);
-	ptdesc_set_flushed(pt);
-	ledger_table_flushed(pt);
+	ptdesc_set_flushed(&pt, 1);
 	if (rule(FALLBACK_ALL_WALKERS)) {
 		synchronize_rcu_expedited();
-		pt->page.pt_gp = 0; /* an expedited period has passed in its place */
+		set_no_period(&pt, 1); /* an expedited period has passed in its place */
 	} else { /* knocked out: as Linux from 2014 to 2026, walkers with interrupts on forgotten */
 		smp_call_all(sync_irqoff_walkers, NULL, true);
 	}
 	count(tables_by_fallback, 1);
-	ptdesc_free(pt);
+	ptdesc_free(&pt, 1, since);
 }
 
 static bool table_batch_new(struct mmu_gather *tlb)
@@ -330,6 +340,7 @@ static bool table_batch_new(struct mmu_gather *tlb)
 		return false;
 	tlb->tables = page_to_virt(page);
 	tlb->tables->nr = 0;
+	tlb->tables->since = time_ns();
 	return true;
 }
 
@@ -352,6 +363,7 @@ void tlb_remove_table(struct mmu_gather *tlb, struct ptdesc *pt, vaddr_t va, uns
 	       level);
 	if (rule(TABLE_WALK_CACHES))
 		tlb->freed_tables = true;
+	tlb->nr_unhooked++;
 	count(tables, 1);
 	if (census_inside(tlb->mm))
 		count(tables_under_walker, 1);

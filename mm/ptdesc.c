@@ -19,8 +19,7 @@
 #include <trace.h>
 
 static struct {
-	atomic64_t live, unhooked, waiting;
-	atomic64_t allocated, freed;
+	atomic64_t live, waiting, freed;
 	u64 max_waiting, longest_wait;
 } pt;
 
@@ -38,15 +37,21 @@ static void raise(u64 *peak, u64 value)
 	}
 }
 
-static void ptdesc_move(struct ptdesc *p, enum pt_state from, enum pt_state to, enum rule why)
+static __noinline void bad_state(struct page *page, enum pt_state expected, enum rule why)
+{
+	oracle_report(ORACLE_STATES, why, page,
+		      "table %#llx: type %u, state %u where %u was expected",
+		      (unsigned long long)page_to_phys(page), page->type, page->pt_state,
+		      expected);
+}
+
+static inline void ptdesc_move(struct ptdesc *p, enum pt_state from, enum pt_state to,
+			       enum rule why)
 {
 	struct page *page = &p->page;
 
 	if (unlikely(page->type != PAGE_TABLE || page->pt_state != from))
-		oracle_report(ORACLE_STATES, why, page,
-			      "table %#llx: type %u, state %u where %u was expected",
-			      (unsigned long long)page_to_phys(page), page->type, page->pt_state,
-			      from);
+		bad_state(page, from, why);
 	WRITE_ONCE(page->pt_state, to);
 }
 
@@ -71,7 +76,6 @@ struct ptdesc *ptdesc_alloc(struct mm *mm, unsigned int level, u32 gfp)
 	page->pt_mm = mm;
 	page->pt_gp = 0;
 	atomic64_inc(&pt.live);
-	atomic64_inc(&pt.allocated);
 	if (mm)
 		atomic64_inc(&mm->nr_tables);
 	return page_ptdesc(page);
@@ -108,7 +112,6 @@ static void ptdesc_release(struct ptdesc *p)
 	ptdesc_dtor_at(p, true);
 	p->page.pt_state = PT_FREE;
 	p->page.pt_mm = NULL;
-	atomic64_inc(&pt.freed);
 	put_page(&p->page);
 }
 
@@ -116,9 +119,16 @@ void ptdesc_free_unpublished(struct ptdesc *p)
 {
 	ptdesc_move(p, PT_LIVE, PT_FREE, RULE_TABLE_FLUSH_FIRST);
 	atomic64_dec(&pt.live);
+	atomic64_inc(&pt.freed);
 	if (p->page.pt_mm)
 		atomic64_dec(&p->page.pt_mm->nr_tables);
 	ptdesc_release(p);
+}
+
+static void unhook_debug(struct ptdesc *p)
+{
+	p->page.pt_unhooked_ns = time_ns();
+	p->page.pt_gp = rcu_seq_snap();
 }
 
 void ptdesc_unhook(struct ptdesc *p)
@@ -126,31 +136,39 @@ void ptdesc_unhook(struct ptdesc *p)
 	ptdesc_move(p, PT_LIVE, PT_UNHOOKED, RULE_TABLE_FLUSH_FIRST);
 	page_step(&p->page, STEP_CLEAR);
 	ptdesc_dtor_at(p, false);
-	p->page.pt_unhooked_ns = time_ns();
 	if (debug_build)
-		p->page.pt_gp = rcu_seq_snap();
+		unhook_debug(p);
 	census_unhooked(p);
-	atomic64_dec(&pt.live);
-	atomic64_dec(&p->page.pt_mm->nr_tables);
-	raise(&pt.max_waiting, atomic64_inc_return(&pt.unhooked) + atomic64_read(&pt.waiting));
 }
 
-void ptdesc_set_flushed(struct ptdesc *p)
+void ptdesc_count_unhooked(struct mm *mm, unsigned int nr)
 {
-	ptdesc_move(p, PT_UNHOOKED, PT_FLUSHED, RULE_TABLE_FLUSH_FIRST);
-	page_step(&p->page, STEP_FLUSH);
+	atomic64_add(&pt.live, -(s64)nr);
+	atomic64_add(&mm->nr_tables, -(s64)nr);
+	raise(&pt.max_waiting, (u64)atomic64_add_return(&pt.waiting, nr));
 }
 
-void ptdesc_set_waiting(struct ptdesc *p)
+void ptdesc_set_flushed(struct ptdesc **tables, unsigned int nr)
 {
-	ptdesc_move(p, PT_FLUSHED, PT_WAITING, RULE_TABLE_FLUSH_FIRST);
-	page_step(&p->page, STEP_WAIT);
-	trace(WAIT_TABLE, p->page.pt_mm->id, page_to_phys(&p->page), 0);
-	atomic64_inc(&pt.waiting);
-	atomic64_dec(&pt.unhooked);
+	for (unsigned int i = 0; i < nr; i++) {
+		ptdesc_move(tables[i], PT_UNHOOKED, PT_FLUSHED, RULE_TABLE_FLUSH_FIRST);
+		page_step(&tables[i]->page, STEP_FLUSH);
+		ledger_table_flushed(tables[i]);
+	}
 }
 
-void ptdesc_free(struct ptdesc *p)
+void ptdesc_set_waiting(struct ptdesc **tables, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		struct page *page = &tables[i]->page;
+
+		ptdesc_move(tables[i], PT_FLUSHED, PT_WAITING, RULE_TABLE_FLUSH_FIRST);
+		page_step(page, STEP_WAIT);
+		trace(WAIT_TABLE, page->pt_mm->id, page_to_phys(page), 0);
+	}
+}
+
+static void ptdesc_free_one(struct ptdesc *p)
 {
 	bool waited = p->page.pt_state == PT_WAITING;
 
@@ -160,22 +178,29 @@ void ptdesc_free(struct ptdesc *p)
 			      "table %#llx freed before the grace period after its unhooking ended",
 			      (unsigned long long)page_to_phys(&p->page));
 	census_table_free(p);
-	atomic64_dec(waited ? &pt.waiting : &pt.unhooked);
-	raise(&pt.longest_wait, time_ns() - p->page.pt_unhooked_ns);
 	ptdesc_release(p);
 }
 
+void ptdesc_free(struct ptdesc **tables, unsigned int nr, u64 since)
+{
+	raise(&pt.longest_wait, time_ns() - since);
+	atomic64_add(&pt.freed, nr);
+	for (unsigned int i = 0; i < nr; i++)
+		ptdesc_free_one(tables[i]);
+	atomic64_add(&pt.waiting, -(s64)nr);
+}
+
+/* Allocated is what is or was: no counter of its own, and of no one moment, as the others. */
 void pt_get_stats(struct pt_stats *s)
 {
 	*s = (struct pt_stats){
-		.live = atomic64_read(&pt.live),
-		.unhooked = atomic64_read(&pt.unhooked),
-		.waiting = atomic64_read(&pt.waiting),
-		.allocated = atomic64_read(&pt.allocated),
-		.freed = atomic64_read(&pt.freed),
+		.live = (u64)atomic64_read(&pt.live),
+		.waiting = (u64)atomic64_read(&pt.waiting),
+		.freed = (u64)atomic64_read(&pt.freed),
 		.max_waiting = READ_ONCE(pt.max_waiting),
 		.longest_wait_ns = READ_ONCE(pt.longest_wait),
 	};
+	s->allocated = s->live + s->waiting + s->freed;
 }
 
 void pt_reset_peaks(void)

@@ -77,7 +77,7 @@ static void print_progress(const struct snapshot *a, const struct snapshot *b)
 		   "tables waiting %llu fallbacks %llu",
 		   (unsigned long long)((b->at - a->at + NSEC_PER_SEC / 2) / NSEC_PER_SEC),
 		   D(gup.walks), D(gup.pages), D(gup.retries), D(unmaps), D(faults),
-		   (unsigned long long)(b->pt.unhooked + b->pt.waiting),
+		   (unsigned long long)b->pt.waiting,
 		   D(gather.table_batch_failures));
 }
 
@@ -151,7 +151,7 @@ static bool same_memory(const struct snapshot *a, const struct snapshot *b)
 {
 	return memcmp(a->mem.by_type, b->mem.by_type, sizeof(a->mem.by_type)) == 0 &&
 	       a->slab == b->slab && b->pt.live == a->pt.live &&
-	       b->pt.unhooked + b->pt.waiting == 0;
+	       b->pt.waiting == 0;
 }
 
 /* All memory is accounted for, to the page; dead threads' stacks may take a moment. */
@@ -175,7 +175,7 @@ static bool check_memory(const struct snapshot *before, u32 since)
 		   "%llu before; waiting %llu",
 		   (unsigned long long)now.slab, (unsigned long long)before->slab,
 		   (unsigned long long)now.pt.live, (unsigned long long)before->pt.live,
-		   (unsigned long long)(now.pt.unhooked + now.pt.waiting));
+		   (unsigned long long)now.pt.waiting);
 	page_owner_print_since("stress: ", since, 4);
 	return false;
 }
