@@ -15,6 +15,7 @@ import golden
 
 SIM = os.environ.get("SIM_PROGRAM") or "build/sim/sim"
 COLUMN = 36
+REDUCED = ("adopt", "gup_two", "page_gup", "switch_flush") # checked each time: reduction()
 OPS = ["", "reads", "writes", "changes", "fence", "MMU", "irqs on"]
 KINDS = {"ipi": "takes the IPI", "tick": "tick", "drain": "a store leaves the buffer"}
 # What the kernel says of itself (include/trace.h), as far as it makes a counterexample clearer.
@@ -28,7 +29,7 @@ EVENTS = {"CLEAR": "clears the entry of page {}", "UNHOOK": "unhooks table {}",
 def usage():
     return """make explore [SCENARIO=name] [MACHINE=arch/transport] [KNOCKOUT=rule] [BOUND=2]
              [DELAYS=n] [SECONDS=60] [RANDOM=runs SEED=n]
-             [REPLAY=file [GDB=1]] [QUICK=1] [GOLDEN=update]"""
+             [REPLAY=file [GDB=1]] [QUICK=1] [REDUCTION=1] [GOLDEN=update]"""
 
 
 def option(name, default=None):
@@ -229,7 +230,8 @@ def verdict(result):
 def figures(result):
     seconds = float(result.get("seconds", 0))
     count = int(result.get("executions", 0))
-    return (f"{count} executions, {result.get('cut')} cut, {result.get('states')} states, "
+    return (f"{count} executions, {result.get('cut')} cut, {result.get('pruned')} switches "
+            f"not tried, {result.get('states')} states, "
             f"{seconds:.2f} s, {count / seconds if seconds else 0:.0f}/s")
 
 
@@ -260,6 +262,22 @@ def write_golden(rule, rules, results):
 
 # ---- What is run -----------------------------------------------------------------------------
 
+def explore_oracles(scenarios, machines, pool):
+    """By chance, with the kernel's own oracles asked: they report nothing with all rules on."""
+    extra = ("--random", option("RANDOM", "2000"), "--seed", option("SEED", "1"), "--oracles", "1")
+    jobs = [(n, m, pool.submit(run_sim, n, m, None, seconds="20", extra=extra)) for n in scenarios
+            for m in machines if fits(scenarios[n], m)]
+    bad = 0
+    for name, machine, job in jobs:
+        result = job.result()
+        found = result["status"] != 3 # by chance nothing is exhausted
+        bad += found
+        text = f"FOUND {result.get('finding')}: {result.get('message', result['error'])}" \
+            if found else "nothing"
+        print(f"{name:14} {machine:16} oracles, by chance: {text}; {figures(result)}", flush=True)
+    return bad
+
+
 def explore_clean(scenarios, machines, limits, pool):
     """All rules on: nothing may be found, and the space within the bound is exhausted."""
     jobs = [(n, m, pool.submit(run_sim, n, m, None, **limits)) for n in scenarios
@@ -274,16 +292,32 @@ def explore_clean(scenarios, machines, limits, pool):
     return bad
 
 
+def reduction(scenarios, machines, pool):
+    """Whether all last states are reached with the reduction too; yields (name, passed, text)."""
+    def search(name, machine, reduce):
+        return pool.submit(run_sim, name, machine, bound="1", delays="0",
+                           extra=("--races", "0", "--reduce", reduce))
+    jobs = [(f"{n}.{m}", [search(n, m, r) for r in "01"])
+            for n in scenarios for m in machines if fits(scenarios[n], m)]
+    for name, pair in jobs:
+        without, reduced = (job.result() for job in pair)
+        yield (name, without["status"] == reduced["status"] == 0 and
+               without["ends"] == reduced["ends"],
+               f"last states {without.get('ends')}, reduced {reduced.get('ends')}; states "
+               f"{without.get('states')}, reduced {reduced.get('states')}")
+
+
 def quick(pool):
     """
     What `make test` has time for; yields (name, passed, text).
 
     Every scenario on every machine, to a bound of one preemption; then every counterexample that is
-    known, where it was found.
+    known, where it was found; then whether the reduction loses a last state of some.
     """
     scenarios, machines, rules = listing()
     jobs = [(f"{n}.{m}", 0, pool.submit(run_sim, n, m, bound="1")) for n in scenarios
             for m in machines if fits(scenarios[n], m)]
+    few = {name: scenarios[name] for name in REDUCED}
     for rule in rules:
         for machine, (name, text) in golden.verdicts(rule).items():
             if text.startswith(golden.FOUND):
@@ -292,6 +326,8 @@ def quick(pool):
         result = job.result()
         text = result.get("message") if result["status"] == 1 else verdict(result)
         yield name, result["status"] == wanted, f"{result['scenario']}: {text}"
+    for name, passed, text in reduction(few, machines, pool):
+        yield f"reduction.{name}", passed, text
 
 
 def explore_rule(rule, scenarios, machines, limits):
@@ -416,7 +452,14 @@ def main():
             bad = [f"{name}: {text}" for name, passed, text in quick(pool) if not passed]
             print("\n".join(bad + [f"explore: {len(bad)} failures"]))
             return 1 if bad else 0
+        if option("REDUCTION"):
+            lost = 0
+            for name, passed, text in reduction(scenarios, machines, pool):
+                lost += not passed
+                print(f"{'same' if passed else 'DIFFER':6} {name}: {text}", flush=True)
+            return 1 if lost else 0
         bad = explore_clean(scenarios, machines, limits, pool)
+        bad += explore_oracles(scenarios, machines, pool)
         changed = explore_rules(rules, scenarios, machines, limits, pool)
     for line in changed:
         print("CHANGED", line)

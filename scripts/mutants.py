@@ -89,8 +89,9 @@ def run(scenario, machine, limits):
     if done.returncode == 1:
         return 1, f"{lines['finding']}, bound {lines['bound']}, delays {lines['delays']}"
     if done.returncode in (0, 3):
-        return 0, f"nothing, {'exhausted' if done.returncode == 0 else 'NOT exhausted'} at bound " \
-            f"{lines['bound']}, delays {lines['delays']}"
+        how = "exhausted" if done.returncode == 0 else "NOT exhausted"
+        return done.returncode, \
+            f"nothing, {how} at bound {lines['bound']}, delays {lines['delays']}"
     return 2, "ERROR " + done.stderr.strip()[:80]
 
 

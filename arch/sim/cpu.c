@@ -186,6 +186,7 @@ bool sim_irq_save(void)
 void sim_irq_enable(void)
 {
 	me()->irqs_on = true;
+	touch_thing(THING_IPI, sim_cpu(), false);
 	if (me()->ipi)
 		point(OP_IRQ, NULL, __builtin_return_address(0));
 }
@@ -206,8 +207,10 @@ void arch_send_ipi(cpumask_t mask)
 	unsigned int cpu;
 
 	order_fence(__ATOMIC_SEQ_CST);
-	for_each_cpu (cpu, mask)
+	for_each_cpu (cpu, mask) {
+		touch_thing(THING_IPI, cpu, true);
 		M.cpu[cpu].ipi = true;
+	}
 	if ((mask >> sim_cpu_now & 1) && me()->irqs_on)
 		point(OP_IRQ, NULL, __builtin_return_address(0));
 }
@@ -218,6 +221,7 @@ void arch_send_nmi(unsigned int cpu)
 
 u64 sim_cycles(void)
 {
+	touch_thing(THING_TIME, 0, false);
 	return M.now;
 }
 

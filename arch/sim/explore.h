@@ -19,7 +19,9 @@ struct limits {
 
 struct result {
 	u64 executions, cut, states, steps, restarts;
-	double seconds;
+	double seconds, chance; /* of a run by chance to hit what is DEPTH deep: random.c */
+	u64 pruned;		 /* switches that need not be tried */
+	u64 ends, ends_sum;	 /* different last states, and the sum of their hashes */
 	bool exhausted, bounded; /* all within the bound; something was beyond it */
 	bool found;
 };
@@ -30,6 +32,34 @@ struct path {
 	unsigned int delays; /* that it was found with: they make choices */
 };
 extern struct path path; /* of the finding */
+
+/* ---- reduce.c ---------------------------------------------------------------------------- */
+
+#define TOUCH_BITS 256
+#define TOUCH_WORDS (TOUCH_BITS / 64)
+struct touch {
+	u64 reads[TOUCH_WORDS], writes[TOUCH_WORDS];
+};
+/* What each CPU touches from a state on. */
+struct after {
+	struct touch cpu[MAX_CPUS];
+};
+extern struct touch touched; /* by the step that was taken */
+extern bool reduce_on;
+/* A number of an after: not known yet; anything. */
+enum { AFTER_OPEN, AFTER_ALL };
+/* Whether one of the steps uses up what is counted for all: others could not after it. */
+bool touch_spends(const struct touch *t);
+bool touch_writes(const struct touch *t, u64 addr);
+void touch_join(struct touch *to, const struct touch *from);
+void after_clear(void);
+void after_join(struct after *to, const struct after *from);
+/* Whether another CPU than this may still do what conflicts with the step. */
+bool after_conflict(const struct after *a, unsigned int cpu, const struct touch *step);
+u32 after_number(const struct after *a);
+const struct after *after_of(u32 number);
+
+/* ---- explore.c --------------------------------------------------------------------------- */
 
 /* What may happen next, within the bound on preemptions; 0 if the execution is over. */
 unsigned int options(struct step *steps, unsigned int bound, bool *beyond);

@@ -21,11 +21,13 @@ static u64 frame_word(u64 pfn)
 
 u8 frame_gen(u64 pfn)
 {
+	note_read(frame_word(pfn), 8);
 	return (u8)(*(u64 *)frame_word(pfn) >> 1);
 }
 
 bool frame_is_free(u64 pfn)
 {
+	note_read(frame_word(pfn), 8);
 	return *(u64 *)frame_word(pfn) & 1;
 }
 
@@ -43,6 +45,7 @@ bool mmu_may_hold_leaf(const struct vcpu *v, u64 pfn);
 
 static void judge_free(u64 pfn, bool table)
 {
+	touch_all(THING_MMU, false);
 	for (unsigned int i = 0; i < MAX_CPUS; i++) {
 		const struct vcpu *v = &M.cpu[i];
 

@@ -132,8 +132,11 @@ u32 inject_mask;
 
 bool inject_hit(enum inject what)
 {
+	if (M.fails)
+		touch_thing(THING_LEFT, 0, false);
 	if (!M.fails || !choose(2, __builtin_return_address(0)))
 		return false;
+	touch_thing(THING_LEFT, 0, true);
 	M.fails--;
 	return true;
 }

@@ -132,6 +132,10 @@ static void print_result(const struct result *r)
 	       (unsigned long long)r->executions, (unsigned long long)r->cut,
 	       (unsigned long long)r->states, (unsigned long long)r->steps,
 	       (unsigned long long)r->restarts, r->seconds);
+	printf("pruned %llu\nends %llu %#llx\n", (unsigned long long)r->pruned,
+	       (unsigned long long)r->ends, (unsigned long long)r->ends_sum);
+	if (args.random)
+		printf("chance %.3g\n", r->chance);
 	printf("exhausted %d\nbounded %d\n", r->exhausted, r->bounded);
 	printf("executions_per_second %.0f\nstep_ns %.0f\n",
 	       r->seconds > 0 ? (double)r->executions / r->seconds : 0,
@@ -354,6 +358,8 @@ static bool parse(int argc, char **argv)
 			args.limits.seconds = number;
 		else if (strcmp(name, "--oracles") == 0)
 			args.oracles = number != 0;
+		else if (strcmp(name, "--reduce") == 0)
+			reduce_on = number;
 		else if (strcmp(name, "--random") == 0)
 			args.random = number;
 		else if (strcmp(name, "--races") == 0)
@@ -374,8 +380,8 @@ int main(int argc, char **argv)
 		fprintf(stderr,
 			"usage: sim --list | --scenario NAME [--machine ARCH/TRANSPORT] "
 			"[--knockout RULE] [--bound N] [--delays N] [--random RUNS] [--seed N] "
-			"[--races RUNS] [--seconds N] [--states N] [--oracles 0|1] [--save FILE] "
-			"[--replay FILE]\n");
+			"[--races RUNS] [--seconds N] [--states N] [--oracles 0|1] [--reduce 0|1] "
+			"[--save FILE] [--replay FILE]\n");
 		return 2;
 	}
 	for (unsigned int i = 0; i < ARRAY_SIZE(scenarios); i++)

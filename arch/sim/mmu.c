@@ -40,6 +40,8 @@ unsigned int nr_sim_vas;
 
 static void add(struct vcpu *v, u64 h)
 {
+	touch_thing(THING_MMU, (unsigned int)(v - M.cpu), true);
+
 	unsigned int i = 0;
 
 	while (i < v->nr_held && v->held[i] < h)
@@ -112,6 +114,7 @@ void mmu_tables_changed(u64 addr)
 	if (addr < DIRECT_MAP || pfn >= DIRECT_MAP_SIZE >> PAGE_SHIFT ||
 	    pfn_to_page(pfn)->type != PAGE_TABLE)
 		return;
+	touch_all(THING_MMU, true);
 	for (unsigned int i = 0; i < MAX_CPUS; i++)
 		mmu_refill(&M.cpu[i]);
 }
@@ -127,6 +130,7 @@ static void drop(struct vcpu *v, const struct arch_flush *f, bool any_tag)
 	bool all = f->start == 0 && f->end == ~0ULL;
 	unsigned int n = 0;
 
+	touch_thing(THING_MMU, (unsigned int)(v - M.cpu), true);
 	for (unsigned int i = 0; i < v->nr_held; i++) {
 		u64 h = v->held[i], start = HELD_VPN(h) << PAGE_SHIFT;
 		unsigned int level = HELD_LEVEL(h);
@@ -183,6 +187,7 @@ void arch_root_load(phys_t root, unsigned int tag, bool flush)
 		order_fence(__ATOMIC_SEQ_CST);
 	order_instruction_over();
 	point(OP_CALL, NULL, __builtin_return_address(0));
+	touch_thing(THING_MMU, sim_cpu(), true);
 	v->root = root;
 	v->tag = (u8)tag;
 	if (flush) {
@@ -251,6 +256,7 @@ void arch_tlb_flush_local_kernel(vaddr_t start, vaddr_t end)
 
 bool mmu_may_hold_table(const struct vcpu *v, u64 pfn)
 {
+	touch_thing(THING_MMU, (unsigned int)(v - M.cpu), false);
 	if (v->root && v->root >> PAGE_SHIFT == pfn)
 		return true;
 	for (unsigned int i = 0; i < v->nr_held; i++) {
@@ -265,6 +271,7 @@ bool mmu_may_hold_table(const struct vcpu *v, u64 pfn)
 
 bool mmu_may_hold_leaf(const struct vcpu *v, u64 pfn)
 {
+	touch_thing(THING_MMU, (unsigned int)(v - M.cpu), false);
 	for (unsigned int i = 0; i < v->nr_held; i++) {
 		u64 h = v->held[i];
 
@@ -278,6 +285,7 @@ bool mmu_may_hold_leaf(const struct vcpu *v, u64 pfn)
 /* Whether user code on some CPU may use a translation of va other than to frame `except`. */
 bool mmu_user_reaches(vaddr_t va, u64 except, bool write)
 {
+	touch_all(THING_MMU, false);
 	for (unsigned int c = 0; c < MAX_CPUS; c++) {
 		const struct vcpu *v = &M.cpu[c];
 
@@ -307,6 +315,7 @@ bool mmu_holds_absence(vaddr_t va)
 	const struct vcpu *v = &M.cpu[sim_cpu()];
 	u64 h = HELD(HELD_ABSENT, 0, 0, 0, v->tag, vpn_at(va, 0));
 
+	touch_thing(THING_MMU, sim_cpu(), false);
 	for (unsigned int i = 0; i < v->nr_held; i++)
 		if (v->held[i] == h)
 			return true;
@@ -318,6 +327,7 @@ u64 mmu_translation(vaddr_t va, unsigned int n)
 {
 	const struct vcpu *v = &M.cpu[sim_cpu()];
 
+	touch_thing(THING_MMU, sim_cpu(), false);
 	for (unsigned int i = 0; i < v->nr_held; i++) {
 		u64 h = v->held[i];
 

@@ -81,6 +81,19 @@ static void store(u64 addr, unsigned int size, u64 value)
 	}
 }
 
+/* Whether it may depends on what others have spent. */
+static void may_delay(void)
+{
+	if (M.delays)
+		touch_thing(THING_LEFT, 0, false);
+}
+
+static void spend_delay(void)
+{
+	touch_thing(THING_LEFT, 0, true);
+	M.delays--;
+}
+
 static struct vcpu *me(void)
 {
 	return &M.cpu[sim_cpu()];
@@ -97,8 +110,16 @@ static void exchange(struct buffered *b)
 
 /* ---- Late loads -------------------------------------------------------------------------- */
 
+/* With no delay left it is empty, and stays so. */
+static void look_at_queue(unsigned int cpu)
+{
+	if (M.delays)
+		note_read((u64)&queues[cpu], sizeof(queues[cpu]));
+}
+
 static int late_find(unsigned int cpu, u64 addr)
 {
+	look_at_queue(cpu);
 	for (unsigned int i = 0; i < queues[cpu].nr; i++)
 		if (queues[cpu].word[i].addr == (addr & ~7UL))
 			return (int)i;
@@ -143,6 +164,7 @@ static void late_forget_word(unsigned int cpu, u64 addr)
 
 static void late_forget_all(unsigned int cpu)
 {
+	look_at_queue(cpu);
 	while (queues[cpu].nr)
 		late_forget(cpu, (unsigned int)queues[cpu].nr - 1);
 }
@@ -152,6 +174,7 @@ static void visible(u64 addr, u64 old, unsigned int by)
 {
 	u64 w = (addr - SIM_ARENA) >> 3;
 
+	may_delay();
 	if (!M.delays || model->in_order || w >= WORDS)
 		return;
 	for (unsigned int cpu = 0; cpu < scenario->cpus; cpu++) {
@@ -189,6 +212,7 @@ static void depend(unsigned int cpu, u64 value, u64 n)
 
 static void acquire(unsigned int cpu, u64 n)
 {
+	look_at_queue(cpu);
 	while (n--)
 		late_forget(cpu, 0);
 }
@@ -242,6 +266,7 @@ void order_load(u64 addr, unsigned int size, bool acquires, void *pc)
 	unsigned int cpu = sim_cpu();
 	u64 w = (addr - SIM_ARENA) >> 3, n;
 
+	may_delay();
 	if (!M.delays || model->in_order || w >= WORDS)
 		return;
 	if (!(loads_of[w] & 1u << cpu) && !frozen) {
@@ -254,7 +279,7 @@ void order_load(u64 addr, unsigned int size, bool acquires, void *pc)
 	int i = late_find(cpu, addr);
 
 	if (i >= 0 && choose(2, pc)) {
-		M.delays--;
+		spend_delay();
 		lend(cpu, (unsigned int)i);
 		n = (u64)i; /* what follows may be as old */
 	} else if (i >= 0) {
@@ -428,7 +453,7 @@ static bool buffer(u64 addr, unsigned int size, bool release, void *pc)
 		if (!M.delays || !choose(2, pc))
 			return false;
 		v = me();
-		M.delays--;
+		spend_delay();
 	}
 	if (v->nr_buffer == MAX_BUFFER)
 		drain_all(v);
@@ -438,6 +463,7 @@ static bool buffer(u64 addr, unsigned int size, bool release, void *pc)
 
 void order_store(u64 addr, unsigned int size, bool release, void *pc)
 {
+	may_delay();
 	if (quiet || (!M.delays && !me()->nr_buffer) || size > 8 ||
 	    addr - SIM_ARENA >= SIM_ARENA_SIZE ||
 	    addr - SIM_STACKS < SIM_NR_STACKS * (u64)STACK_SIZE)

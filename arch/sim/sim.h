@@ -113,6 +113,10 @@ void vcpu_run(unsigned int cpu, const struct step *how);
 /* Whether a CPU could run if it were asked to. */
 bool vcpu_can_run(const struct vcpu *v);
 bool vcpu_can_take(const struct vcpu *v);
+static inline bool vcpu_at_point(const struct vcpu *v)
+{
+	return v->state == VCPU_POINT || v->state == VCPU_CHOICE;
+}
 /* Where the stack of a slot is live from; NULL: no thread has it. */
 void *stack_pointer(unsigned int slot);
 void sim_boot(unsigned int cpus, void (*setup)(void));
@@ -147,6 +151,7 @@ void segment_undo(void);
 unsigned int segment_depth(void);
 extern bool unbounded; /* a switch costs nothing */
 u64 state_hash(void);
+u64 state_hash_of_end(void); /* without who ran last and what is left of the bounds */
 void state_rebase(void); /* what is now is where executions begin */
 extern bool learned;	 /* an address became conflicting: what was explored before is void */
 extern bool frozen;	 /* a replay: nothing is learned */
@@ -166,6 +171,19 @@ static inline unsigned int slot_of(const void *sp)
 void live_init(void);
 /* Clears what is dead of a stack whose thread stands in sim_switch(), its registers at sp. */
 void live_clear(u64 *sp, u64 top);
+
+/* ---- reduce.c: what a step touches ------------------------------------------------------- */
+
+/* What the model keeps beside memory, of each CPU; the last three are one for all. */
+enum thing { THING_IPI, THING_MMU, THING_TIME, THING_TICKS, THING_LEFT, NR_THINGS };
+/* In the step that goes on: a word of the arena, by its number; words; a thing. */
+void touch_word(u64 w, bool write);
+void touch(u64 addr, u64 size, bool write);
+void touch_thing(enum thing what, unsigned int cpu, bool write);
+/* Of every CPU. */
+void touch_all(enum thing what, bool write);
+/* The word is one that CPUs share, from now on. */
+void touch_share(u64 w);
 
 /* ---- order.c: store buffers, late loads -------------------------------------------------- */
 

@@ -101,8 +101,11 @@ static void see(u64 w, bool write, bool marked)
 	if ((old & me) == me || frozen)
 		return;
 	word_seen[w] = old | me;
-	if (!is_conflict(old) && is_conflict(old | me) && ((old | me) & SEEN_MARKED))
-		learned = true;
+	if (is_conflict(old) || !is_conflict(old | me))
+		return;
+	/* A point from now on, if its accesses are marked; and steps may conflict by it. */
+	learned = true;
+	touch_share(w);
 }
 
 bool conflicting(u64 addr, u64 size, bool write)
@@ -134,8 +137,10 @@ void note_read(u64 addr, u64 size)
 
 	if (quiet || off >= SIM_ARENA_SIZE)
 		return;
-	for (u64 w = off >> 3; w <= (off + size - 1) >> 3; w++)
+	for (u64 w = off >> 3; w <= (off + size - 1) >> 3; w++) {
 		see(w, false, false);
+		touch_word(w, false);
+	}
 }
 
 /* In this segment: kept for the hash, or for an oracle alone. */
@@ -159,6 +164,7 @@ void note_write(u64 addr, u64 size)
 
 	for (u64 w = off >> 3; w <= (off + size - 1) >> 3; w++) {
 		see(w, true, false);
+		touch_word(w, true);
 		if (!own && word_epoch[w] != KEPT)
 			keep_word(w, ENTRY_WORD, KEPT);
 	}
@@ -330,18 +336,27 @@ static u64 hash_vcpu(const struct vcpu *v)
 	return h;
 }
 
-/* Who ran last tells what a switch costs. Where none costs anything, it is no part of the state. */
-u64 state_hash(void)
+static u64 hash_all(u64 h)
 {
-	u64 who = unbounded ? 0 : (u64)M.last | (u64)M.home << 40;
-	u64 h = mix(mem_hash, who | (u64)M.ticks << 8 | (u64)M.delays << 16 | (u64)M.fails << 24 |
-				  (u64)M.rounds << 32);
-
 	for (unsigned int i = 0; i < MAX_CPUS && M.cpu[i].state != VCPU_OFF; i++)
 		h = mix(h, hash_vcpu(&M.cpu[i]));
 	for (unsigned int i = 0; i < SIM_NR_STACKS; i++)
 		h = mix(h, stacks[i].hash);
 	return h;
+}
+
+/* Who ran last tells what a switch costs. Where none costs anything, it is no part of the state. */
+u64 state_hash(void)
+{
+	u64 who = unbounded ? 0 : (u64)M.last | (u64)M.home << 40;
+
+	return hash_all(mix(mem_hash, who | (u64)M.ticks << 8 | (u64)M.delays << 16 |
+					  (u64)M.fails << 24 | (u64)M.rounds << 32));
+}
+
+u64 state_hash_of_end(void)
+{
+	return hash_all(mem_hash);
 }
 
 void state_rebase(void)

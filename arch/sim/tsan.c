@@ -37,6 +37,7 @@ static void marked(const volatile void *p, unsigned int size, enum op op, int or
 		point(op, p, pc);
 		if (op == OP_READ)
 			order_load((u64)p, size, order != __ATOMIC_RELAXED, pc);
+		touch((u64)p, size, false);
 	}
 	frame_access((u64)p, pc);
 	if (races_on && op == OP_READ)
@@ -61,6 +62,7 @@ static void count_changes(const void *p, void *pc)
 {
 	struct vcpu *v = &M.cpu[sim_cpu()];
 
+	touch_thing(THING_IPI, sim_cpu(), false);
 	if (v->ipi && v->irqs_on && p == &sim_thread->preempt_count)
 		point(OP_IRQ, p, pc);
 }
@@ -165,6 +167,7 @@ static void before_rmw(const volatile void *p, unsigned int size, int order, voi
 /* A compare-exchange that fails is a load that orders nothing. */
 static void before_failure(const volatile void *p, unsigned int size, void *pc)
 {
+	touch((u64)p, size, false);
 	if (races_on)
 		race_load((u64)p, size, false, pc);
 }
