@@ -15,6 +15,7 @@ import golden
 
 SIM = os.environ.get("SIM_PROGRAM") or "build/sim/sim"
 COLUMN = 36
+DESCRIPTOR = 128 # bytes of a struct page
 REDUCED = ("adopt", "gup_two", "page_gup", "switch_flush") # checked each time: reduction()
 OPS = ["", "reads", "writes", "changes", "fence", "MMU", "irqs on"]
 KINDS = {"ipi": "takes the IPI", "tick": "tick", "drain": "a store leaves the buffer"}
@@ -115,6 +116,50 @@ def resolve(addresses):
     return chains
 
 
+def layout():
+    """The addresses of <layout.h> by name."""
+    with open("arch/sim/include/layout.h", encoding="utf-8") as source:
+        return {name: int(value, 16) for name, value in
+                re.findall(r"#define (\w+) (0x[0-9a-f]+)UL?", source.read())}
+
+
+def symbol_at(address):
+    """name+offset of the program's data there; None outside of all."""
+    text = subprocess.run(["nm", "-n", SIM], capture_output=True, text=True, check=True).stdout
+    symbols = [(int(a, 16), name) for a, _, name in
+               (line.split() for line in text.splitlines() if len(line.split()) == 3)]
+    below = [s for s in symbols if s[0] <= address]
+    if not below or below[-1] == symbols[-1]:
+        return None
+    offset = address - below[-1][0]
+    return below[-1][1] + (f"+{offset:#x}" if offset else "")
+
+
+def place_of(address):
+    """What stands at an address of the kernel's memory."""
+    at = layout()
+    if address < at["DIRECT_MAP"] or address >= at["SIM_DATA"]:
+        return symbol_at(address)
+    if at["DIRECT_MAP"] <= address < at["DIRECT_MAP"] + at["DIRECT_MAP_SIZE"]:
+        offset = address - at["DIRECT_MAP"]
+        return f"frame {offset >> 12:#x} at {offset & 0xfff:#x}"
+    if at["VMEMMAP"] <= address < at["SIM_STACKS"]:
+        frame, offset = divmod(address - at["VMEMMAP"], DESCRIPTOR)
+        return f"the descriptor of frame {frame:#x} at {offset:#x}"
+    return None
+
+
+def named(message):
+    """A message with the names of its addresses: "nothing orders", "code"."""
+    def code(found):
+        function, name, number = own_function(resolve([found[1]])[0])
+        return f"{function}() {name}:{number}"
+    def data(found):
+        return f"nothing orders {place_of(int(found[1], 16)) or found[1]}"
+    message = re.sub(r"code (0x[0-9a-f]+)", code, message)
+    return re.sub(r"nothing orders (0x[0-9a-f]+)", data, message)
+
+
 def own_function(chain):
     """The place to show: the innermost that is not of a header or of the model."""
     for place in chain:
@@ -187,7 +232,7 @@ def columns(result, rules):
     lines = ["".join(f"CPU {c}".ljust(COLUMN) for c in range(cpus)).rstrip()]
     for cpu, text in rows:
         lines.append(" " * (COLUMN * cpu) + text)
-    lines.append(f"** {result['finding']}: {result['message']}")
+    lines.append(f"** {result['finding']}: {named(result['message'])}")
     return lines
 
 
@@ -288,7 +333,7 @@ def explore_clean(scenarios, machines, limits, pool):
         bad += result["status"] != 0
         print(f"{name:14} {machine:16} {verdict(result)}; {figures(result)}", flush=True)
         if result["status"] == 1:
-            print(f"  {result['finding']}: {result['message']}")
+            print(f"  {result['finding']}: {named(result['message'])}")
     return bad
 
 
