@@ -25,6 +25,7 @@ struct table_batch {
 	struct rcu_head rcu;
 	unsigned int nr;
 	u64 since; /* when the first was unhooked, in ns */
+	unsigned int charged_to; /* CPU: <table_limit.h> */
 	struct ptdesc *tables[];
 };
 

@@ -77,6 +77,12 @@ void synchronize_rcu(void);
  * when it leaves. Faster, dearer. May sleep; needs no memory.
  */
 void synchronize_rcu_expedited(void);
+/*
+ * For who has queued more than may wait: callbacks queued on cpu before this have waited long
+ * enough when it returns, and its thread runs them. Grace periods are driven by IPIs until then;
+ * what is under way counts, so it may take two. May sleep; needs no memory.
+ */
+void rcu_expedite(unsigned int cpu);
 /* Returns after every callback queued before it, on any CPU, has run. May sleep. */
 void rcu_barrier(void);
 
@@ -126,7 +132,7 @@ void rcu_cpu_dying(void);
 void rcu_cpu_dead(unsigned int cpu);
 
 struct rcu_stats {
-	u64 grace_periods, expedited, callbacks_queued, callbacks_run;
+	u64 grace_periods, hurried, expedited, callbacks_queued, callbacks_run;
 	u64 gp_age_ns;	    /* of the one under way; 0 if none */
 	cpumask_t waiting;  /* CPUs that the one under way still waits for */
 	u64 longest_gp_ns;

@@ -57,6 +57,8 @@ static struct {
 	spinlock_t lock;
 	u64 seq;	   /* written under lock, read by anybody */
 	u64 wanted;	   /* periods have to go on until seq reaches this; lock; hint to others */
+	u64 hurry;	   /* up to here they are driven by IPIs; lock */
+	u64 hurried;	   /* how often that was asked for; lock */
 	cpumask_t waiting; /* CPUs that owe a quiescent state; bits are cleared atomically */
 	cpumask_t cpus;	   /* that are up; lock */
 	u64 started;	   /* time_ns() */
@@ -126,6 +128,13 @@ static cpumask_t idle_cpus(cpumask_t mask)
 
 static void gp_end(void);
 
+/* Has the CPUs of mask report now, if somebody is in a hurry. gp.lock held. */
+static void gp_push(cpumask_t mask)
+{
+	if (gp.seq < gp.hurry)
+		smp_send(mask & ~cpumask_of(smp_processor_id()), IPI_RCU_EXP);
+}
+
 /* gp.lock held, no period under way. */
 static void gp_begin(void)
 {
@@ -148,6 +157,8 @@ static void gp_begin(void)
 	trace(GP_BEGIN, 0, gp.seq, all & ~idle);
 	if (owed && !(owed & ~idle))
 		gp_end();
+	else
+		gp_push(owed & ~idle);
 }
 
 /* gp.lock held, nobody is waited for any more. */
@@ -188,18 +199,24 @@ u64 rcu_gp_request(void)
 	return snap;
 }
 
-/* Clears this CPU's bit in the normal mask; the last one to do so ends the period. */
-static void report_normal(cpumask_t me)
+/*
+ * Clears this CPU's bit in the normal mask; the last one to do so ends the period. True: it began
+ * the next, and somebody is in a hurry.
+ */
+static bool report_normal(cpumask_t me)
 {
 	inject_delay(QS);
 	trace(QUIESCENT, 0, READ_ONCE(gp.seq), 0); /* before: the period may be over behind it */
 	if (fetch_and(&gp.waiting, ~me) != me)
-		return;
+		return false;
 	bool on = spin_lock_irqsave(&gp.lock);
 
 	gp_end();
 	gp_advance();
+	bool hurry = gp.seq < gp.hurry;
+
 	spin_unlock_irqrestore(&gp.lock, on);
+	return hurry;
 }
 
 /*
@@ -213,8 +230,9 @@ static void report(void)
 {
 	cpumask_t me = cpumask_of(smp_processor_id());
 
-	if (READ_ONCE(gp.waiting) & me)
-		report_normal(me);
+	/* Again for the next, if it began in there: no reader has run here since. */
+	while (READ_ONCE(gp.waiting) & me && report_normal(me))
+		;
 	if (READ_ONCE(ex.waiting) & me && fetch_and(&ex.waiting, ~me) == me)
 		wake_up_all(&ex.wq);
 }
@@ -282,7 +300,7 @@ static void report_from_irq(void)
 
 void rcu_exp_ipi(void)
 {
-	if (READ_ONCE(ex.waiting) & cpumask_of(smp_processor_id()))
+	if ((READ_ONCE(gp.waiting) | READ_ONCE(ex.waiting)) & cpumask_of(smp_processor_id()))
 		report_from_irq();
 }
 
@@ -305,6 +323,23 @@ void synchronize_rcu(void)
 	u64 snap = rcu_gp_request();
 
 	wait_event(gp.wq, rcu_seq_done(snap));
+}
+
+void rcu_expedite(unsigned int cpu)
+{
+	if (!lock_may_wait(__func__))
+		return;
+	might_sleep();
+	u64 snap = rcu_gp_request();
+	bool on = spin_lock_irqsave(&gp.lock);
+
+	gp.hurry = max(gp.hurry, snap);
+	gp.hurried++;
+	if (gp.seq & 1)
+		gp_push(READ_ONCE(gp.waiting));
+	spin_unlock_irqrestore(&gp.lock, on);
+	wait_event(gp.wq, rcu_seq_done(snap));
+	rcu_callback_kick(cpu);
 }
 
 /* Takes the CPUs that are quiescent off the mask, and sends an IPI to the others. */
@@ -401,6 +436,7 @@ void rcu_get_stats(struct rcu_stats *s)
 	*s = (struct rcu_stats){
 		.grace_periods = gp.seq / 2,
 		.expedited = READ_ONCE(ex.seq) / 2,
+		.hurried = gp.hurried,
 		.waiting = READ_ONCE(gp.waiting),
 		.longest_gp_ns = gp.longest,
 		.gp_age_ns = gp.seq & 1 ? time_ns() - gp.started : 0,
@@ -420,8 +456,9 @@ void rcu_print(void)
 	unsigned int cpu;
 
 	rcu_get_stats(&s);
-	print_line("grace periods %llu, expedited %llu, longest %llu us",
-		   (unsigned long long)s.grace_periods, (unsigned long long)s.expedited,
+	print_line("grace periods %llu, hurried %llu times, expedited %llu, longest %llu us",
+		   (unsigned long long)s.grace_periods, (unsigned long long)s.hurried,
+		   (unsigned long long)s.expedited,
 		   (unsigned long long)(s.longest_gp_ns / NSEC_PER_USEC));
 	if (s.gp_age_ns)
 		print_line("one under way for %llu us, waiting for CPUs %#llx",

@@ -14,6 +14,8 @@ u64 rcu_gp_request(void);
 void rcu_callback_init(void);
 /* From this CPU's tick: wakes its callback thread if there is work for it. irqs off. */
 void rcu_callback_tick(void);
+/* Has cpu's callback thread look now, not at its tick, for what it may run. */
+void rcu_callback_kick(unsigned int cpu);
 /*
  * Takes what the dead CPU's queue holds over to the caller's, each callback with the grace period
  * that it still has to wait for. Its thread is parked. Thread context, may sleep. [H2]

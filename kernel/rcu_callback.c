@@ -198,12 +198,20 @@ static void cb_thread(void *arg)
 	}
 }
 
-void rcu_callback_tick(void)
+static void cb_kick(struct cb_queue *q)
 {
-	struct cb_queue *q = this_cpu_ptr(&cb_queue);
-
 	if (cb_ready(q))
 		wake_up_all(&q->wq);
+}
+
+void rcu_callback_tick(void)
+{
+	cb_kick(this_cpu_ptr(&cb_queue));
+}
+
+void rcu_callback_kick(unsigned int cpu)
+{
+	cb_kick(per_cpu_ptr(&cb_queue, cpu));
 }
 
 bool rcu_needs_cpu(void)

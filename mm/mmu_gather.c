@@ -42,6 +42,7 @@
 #include <ptdesc.h>
 #include <rcu.h>
 #include <smp.h>
+#include <table_limit.h>
 #include <time.h>
 #include <tlb.h>
 #include <trace.h>
@@ -51,7 +52,8 @@ static DEFINE_PER_CPU(struct gather_stats, gather_stats);
 #define count(field, n) (this_cpu(gather_stats).field += (n))
 
 #define BATCH_MAX ((PAGE_SIZE - sizeof(struct gather_batch)) / sizeof(struct page *))
-#define TABLE_BATCH_MAX ((PAGE_SIZE - sizeof(struct table_batch)) / sizeof(struct ptdesc *))
+#define TABLE_BATCH_MAX                                                                            \
+	min((PAGE_SIZE - sizeof(struct table_batch)) / sizeof(struct ptdesc *), TABLE_LIMIT_BATCH)
 
 static void range_reset(struct mmu_gather *tlb)
 {
@@ -246,9 +248,20 @@ static void table_batch_free(struct table_batch *batch)
 	put_page(virt_to_page(batch));
 }
 
+/* What waits while it does: the tables, and the page that lists them. */
+static u64 table_batch_bytes(const struct table_batch *batch)
+{
+	return (batch->nr + 1) * PAGE_SIZE;
+}
+
 static void table_batch_rcu(struct rcu_head *head)
 {
-	table_batch_free(container_of(head, struct table_batch, rcu));
+	struct table_batch *batch = container_of(head, struct table_batch, rcu);
+	unsigned int cpu = batch->charged_to;
+	u64 bytes = table_batch_bytes(batch);
+
+	table_batch_free(batch);
+	table_limit_uncharge(cpu, bytes);
 }
 
 static void count_unhooked(struct mmu_gather *tlb)
@@ -290,6 +303,7 @@ static void hand_over_tables(struct mmu_gather *tlb)
 	if (table_free_mode == TABLE_FREE_RCU && rule(TABLE_GRACE_PERIOD)) {
 		ptdesc_set_waiting(batch->tables, batch->nr);
 		count(tables_by_rcu, batch->nr);
+		batch->charged_to = table_limit_charge(table_batch_bytes(batch));
 		trace(CALL_RCU, 0, (u64)batch, batch->nr);
 		call_rcu(&batch->rcu, table_batch_rcu); /* [F1] */
 	} else {

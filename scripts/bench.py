@@ -74,8 +74,32 @@ def run(arch, name, cpus, mem):
     return parse(lines)
 
 
-def measure(arch, sets):
+SIZES = {"arch": "kernel", "drivers": "kernel", "kernel": "kernel", "mm": "kernel",
+         "tests": "tests", "syms.o": "symbols"}
+
+
+def measure_size(arch):
+    """Bytes of text and data that the objects of the release build bring, and a list by object."""
+    folder = qemu.output_dir({"arch": arch, **BOX})
+    objects = sorted(os.path.join(path, name) for path, _, names in os.walk(folder)
+                     for name in names if name.endswith(".o") and name != "syms0.o"
+                     and "shim" not in path)
+    done = subprocess.run(["size", *objects], stdout=subprocess.PIPE, text=True, check=True)
+    rows = [line.split() for line in done.stdout.splitlines()[1:]]
+    sizes = sorted(((int(r[0]) + int(r[1]), os.path.relpath(r[5], folder)) for r in rows),
+                   reverse=True)
+    os.makedirs(OUT, exist_ok=True)
+    with open(f"{OUT}/{arch}-size.txt", "w", encoding="utf-8") as file:
+        file.writelines(f"{size:7} {name}\n" for size, name in sizes)
     figures = {}
+    for size, name in sizes:
+        row = "size-" + SIZES[name.split("/")[0]]
+        figures[row] = [figures.get(row, [0])[0] + size, 1]
+    return figures
+
+
+def measure(arch, sets):
+    figures = measure_size(arch)
     for name, cpus, mem in sets:
         if name == "ipi" and arch == "riscv64":
             say("riscv64: row ipi SKIPPED: QEMU lets no other CPU run while one waits in PAUSE "

@@ -63,6 +63,15 @@ ROWS = (
     Row("gp-expedited", "an expedited one, instructions of both CPUs", (None, 5360, None), 700),
     Row("page", "allocate and free one page from the per-CPU list", None, 24),
     Row("ipi", "a flush request taken and answered on the target", None, 40),
+    Row("waiting-peak", "most bytes of table waiting, 4,000 munmaps of a page, beside a busy CPU",
+        (None, 64.7e6, None), 1 << 20, unit="bytes"),
+    Row("waiting-limited", "times that this limit was met", unit="times"),
+    Row("waiting-table", "bytes waiting per freed table: it and what lists it",
+        (None, 5461, None), None, unit="bytes"),
+    Row("size-kernel", "text and data of the release build: arch, drivers, kernel, mm", None,
+        96 << 10, unit="bytes"),
+    Row("size-symbols", "its table of symbols, for backtraces", unit="bytes"),
+    Row("size-tests", "tests and benchmarks in it", unit="bytes"),
     Row("boot", "from entry to where the first test begins, 256 MiB", (None, 26e6, 32e6), 1e6),
 )
 TICK_NS = 4000000  # 1 / HZ of include/time.h

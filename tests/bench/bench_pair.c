@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What takes two CPUs: a grace period beside a busy one, and a flush that is asked of another.
+ * What takes two CPUs: a grace period beside a busy one, the memory that waits for it, and a flush
+ * that is asked of another.
  *
  * Under -icount the CPUs take turns and one clock counts the instructions of both, so a wait is in
  * instructions of all CPUs: virtual nanoseconds. A turn ends at the next timer, or where a CPU says
@@ -13,6 +14,7 @@
 
 #include <irqflags.h>
 #include <rcu.h>
+#include <table_limit.h>
 #include <tlb.h>
 
 /* ---- Grace periods --------------------------------------------------------------------- */
@@ -61,6 +63,41 @@ static void halt_in_thread(void *arg)
 	}
 }
 
+/* ---- Memory that waits for a grace period --------------------------------------------- */
+
+#define UNMAPPINGS 4000
+
+/* Where nothing else is mapped: each sets all tables but the root free. */
+static void unmap_many(struct mm *mm)
+{
+	for (unsigned int i = 0; i < UNMAPPINGS; i++) {
+		bench_map(mm, bench_window(0), 1);
+		BENCH_CHECK(mm_munmap(mm, bench_window(0), PAGE_SIZE) == 0);
+	}
+}
+
+static void waiting_bytes(void)
+{
+	struct table_limit_stats before, after;
+	struct gather_stats g0, g1;
+	struct mm *mm = test_mm_enter();
+
+	bench_settle();
+	table_limit_reset_peaks();
+	table_limit_get_stats(&before);
+	gather_get_stats(&g0);
+	unmap_many(mm);
+	table_limit_get_stats(&after);
+	gather_get_stats(&g1);
+	u64 tables = g1.tables_by_rcu - g0.tables_by_rcu;
+
+	BENCH_CHECK(tables == UNMAPPINGS * (arch.pt_levels - 1));
+	bench_row("waiting-peak", after.peak, 1);
+	bench_row("waiting-limited", after.waits - before.waits, 1);
+	bench_row("waiting-table", after.bytes - before.bytes, tables);
+	test_mm_leave(mm);
+}
+
 void bench_period(void)
 {
 	bool stop = false;
@@ -71,6 +108,7 @@ void bench_period(void)
 	thread_sleep(2 * TICK_NS); /* until it runs */
 	normal_periods();
 	expedited_periods();
+	waiting_bytes();
 	WRITE_ONCE(stop, true);
 	thread_join(busy);
 }
