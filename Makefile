@@ -162,8 +162,8 @@ test-tools:
 
 include tests/fuzz/fuzz.mk
 include arch/sim/build.mk
-explore: $(SIM)/sim
-	@SIM_PROGRAM=$(SIM)/sim python3 \
+explore: $(SIM)/sim $(if $(COVERAGE),$(HOST)/grace)
+	@SIM_PROGRAM=$(SIM)/sim HOST_PROGRAM=$(HOST)/grace python3 \
 		scripts/$(if $(MUTANTS),mutants,$(if $(COVERAGE),coverage,explore)).py
 
 doctor:

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""make explore COVERAGE=1: which lines and branches of mm/ and of RCU the scenarios run.
+"""make explore COVERAGE=1: which lines and branches of mm/ and of RCU scenarios and unit tests run.
 
 Runs every scenario by chance (RANDOM= runs each, 200) on every machine model with all rules on,
-SEED= as the first seed, and every rule knocked out, then prints what gcov counted, by file and in
-all. Fails below LINES= per cent of lines (90), and if a run with all rules on finds anything. A
-file that is left out is named with the reason.
+SEED= as the first seed, and every rule knocked out; then the unit tests and the race in the host
+program on each model. Prints what gcov counted, by file and in all: a line counts if either build
+ran it, and its branches are those of the build that took more of them. Fails below LINES= per cent
+of lines (90), and if a run with all rules on finds anything. No file is left out.
 """
 import concurrent.futures
 import glob
@@ -15,18 +16,9 @@ import subprocess
 import sys
 
 import explore
+import host
 
-BUILD = os.path.dirname(explore.SIM)
-# Files of mm/ that are left out, and why.
-LEFT_OUT = {
-    "mm/kmap.c": "maps the kernel's own addresses, which a host process has not",
-    "mm/stack.c": "maps the kernel's own addresses, which a host process has not",
-    "mm/page_owner.c": "only prints: where frames were allocated",
-    "mm/print.c": "only prints: commands of the console",
-    "mm/oracle.c": "only prints: a report is a finding here",
-    "mm/mem_print.c": "only prints: commands of the console",
-    "mm/rules.c": "only prints: commands of the console, options",
-}
+BUILDS = [os.path.dirname(explore.SIM), os.path.dirname(host.PROGRAM)]
 
 
 def run_all(runs, seed):
@@ -46,22 +38,40 @@ def run_all(runs, seed):
             for r in results if r["status"] not in (0, 3)]
 
 
-def gcov(source):
-    """{line: times} and [branches, taken] of one source file, by what its object counted."""
+def run_unit_tests():
+    """In the host program, on every machine. What failed, as text."""
+    rows = list(host.run_all(""))
+    print(f"unit tests and the race on {len(rows)} machines: "
+          f"{sum(row.count('passed') for row in rows)} passed")
+    return [f"{row.name}: {case.name}: {case.text}" for row in rows for case in row.failed()]
+
+
+def gcov(build, source):
+    """{line: (times, branches, taken)} of one source file, by what one build's object counted."""
     done = subprocess.run(["gcov", "--json-format", "--stdout", "--branch-probabilities",
-                           f"{BUILD}/{source}.gcda"], capture_output=True, text=True)
-    lines, branches = {}, {}
-    for text in done.stdout.splitlines():
-        for part in json.loads(text)["files"]:
-            if os.path.relpath(part["file"]) != source:
-                continue
-            for line in part["lines"]:
-                number = line["line_number"]
-                lines[number] = lines.get(number, 0) + line["count"]
-                for i, branch in enumerate(line["branches"]):
-                    key = (number, i)
-                    branches[key] = branches.get(key, 0) + branch["count"]
-    return lines, [len(branches), sum(1 for count in branches.values() if count)]
+                           f"{build}/{source}.gcda"], capture_output=True, text=True, check=False)
+    lines = {}
+    for part in (p for text in done.stdout.splitlines() for p in json.loads(text)["files"]):
+        if os.path.relpath(part["file"]) != source:
+            continue
+        for line in part["lines"]:
+            times, branches, taken = lines.get(line["line_number"], (0, 0, 0))
+            here = sum(1 for branch in line["branches"] if branch["count"])
+            if here >= taken and line["branches"]:
+                branches, taken = len(line["branches"]), here
+            lines[line["line_number"]] = (times + line["count"], branches, taken)
+    return lines
+
+
+def merged(source):
+    """The same of all builds; None if none has it."""
+    files = [gcov(build, source) for build in BUILDS if os.path.exists(f"{build}/{source}.gcda")]
+    lines = {}
+    for number, (times, branches, taken) in (item for file in files for item in file.items()):
+        before, other, most = lines.get(number, (0, 0, 0))
+        more = (branches, taken) if taken > most or not other else (other, most)
+        lines[number] = (before + times, *more)
+    return lines if files else None
 
 
 def row(name, run, lines, taken, branches):
@@ -77,26 +87,26 @@ def report():
     total = [0, 0, 0, 0]
     print(f"{'file':22} {'lines run':>23}   {'branches taken':>23}")
     for source in sorted(glob.glob("mm/*.c")) + sorted(glob.glob("kernel/rcu*.c")):
-        if source in LEFT_OUT:
-            print(f"{source:22} left out: {LEFT_OUT[source]}")
-            continue
-        if not os.path.exists(f"{BUILD}/{source}.gcda"):
+        lines = merged(source)
+        if lines is None:
             print(f"{source:22} was not built or not run")
             continue
-        lines, (branches, taken) = gcov(source)
-        run = sum(1 for count in lines.values() if count)
+        run = sum(1 for times, _, _ in lines.values() if times)
+        branches, taken = (sum(line[i] for line in lines.values()) for i in (1, 2))
         print(row(source, run, len(lines), taken, branches))
         if os.environ.get("V"):
-            print("    not run: " + " ".join(str(n) for n in sorted(lines) if not lines[n]))
+            print("    not run: " + " ".join(str(n) for n in sorted(lines) if not lines[n][0]))
         total = [a + b for a, b in zip(total, (run, len(lines), taken, branches))]
     print(row("all", *total))
     return 100 * total[0] / total[1] if total[1] else 0
 
 
 def main():
-    for old in glob.glob(f"{BUILD}/**/*.gcda", recursive=True):
-        os.remove(old)
+    for build in BUILDS:
+        for old in glob.glob(f"{build}/**/*.gcda", recursive=True):
+            os.remove(old)
     found = run_all(os.environ.get("RANDOM") or "200", os.environ.get("SEED") or "1")
+    found += run_unit_tests()
     print("\n".join(found), end="\n" if found else "")
     share, wanted = report(), float(os.environ.get("LINES") or 90)
     if share < wanted:

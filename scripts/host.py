@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""make host: the selftests and the race, in the whole kernel as a host program.
+"""make host: the selftests, the race and what the console tells, in the kernel as a host program.
 
 On every machine model, or MACHINE=; T=GLOB as in make test; SEED= draws who runs when, STRESS=
 seconds (of the virtual clock) of the race. Kept in build/host*/MACHINE.log.
@@ -16,6 +16,7 @@ import report
 
 PROGRAM = os.environ.get("HOST_PROGRAM") or "build/host/grace"
 LIMIT = 300  # seconds for one run
+PRINTED = "mem;mm;rcu;tlb;rules;rules F1;oracles;owner;cpus;threads;trace 20"  # what only tells
 
 
 class Outcome:
@@ -34,7 +35,7 @@ def machines():
 def command(machine, glob, stress, seed):
     race = f";stress={stress}" if float(stress) else ""
     return [PROGRAM, "--machine", machine, "--seed", seed,
-            f'run="test {glob}{race};poweroff"']
+            f'run="test {glob}{race};{PRINTED};poweroff"']
 
 
 def run(machine, glob="*", stress="1", seed="1"):

@@ -28,7 +28,7 @@ $(HOST_KERNEL:%=$(HOST)/%.o): $(HOST)/%.o: % $(HOST)/flags arch/sim/host/build.m
 	$(call say,HOST,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(SIM_CC) $(HOST_KFLAGS) -MMD -MP -c $< -o $@
-	$(Q)objcopy --rename-section .data=.kdata --rename-section .bss=.kbss \
+	$(Q)objcopy $(sim_data) \
 		$(foreach n,$(SIM_NAMES),--redefine-sym $(n)=grace_$(n)) $@
 
 $(HOST_OWN:%=$(HOST)/%.o): $(HOST)/%.o: % $(HOST)/flags
