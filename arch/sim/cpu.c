@@ -240,6 +240,7 @@ static void *first_frame(u64 top, void (*fn)(void *))
 {
 	u64 *sp = (u64 *)(top - 64) - 7;
 
+	note_write((u64)sp, 7 * sizeof(*sp) + 64);
 	memset(sp, 0, 7 * sizeof(*sp) + 64);
 	sp[4] = (u64)fn; /* rbx */
 	sp[6] = (u64)sim_first;
@@ -294,8 +295,24 @@ int arch_cpu_start(unsigned int cpu, struct thread *idle)
 	v->thread = idle;
 	v->slot = (u8)slot_of((void *)idle->stack);
 	v->sp = first_frame(top, secondary);
+	v->irqs_on = v->ipi = v->in_irq = false;
 	v->state = VCPU_POINT;
 	return 0;
+}
+
+/* Off: nothing is left of it but the memory of its TLB, which the model keeps. */
+__noreturn void arch_cpu_stop(void)
+{
+	for (;;) {
+		order_drain_all();
+		stands(OP_NONE, NULL, __builtin_return_address(0));
+		(void)wait(VCPU_OFF);
+	}
+}
+
+bool arch_cpu_stopped(unsigned int cpu)
+{
+	return M.cpu[cpu].state == VCPU_OFF;
 }
 
 /* ---- What scenarios call ----------------------------------------------------------------- */

@@ -90,7 +90,7 @@ static bool all_done(void)
 	if (sim_done != (1UL << n) - 1)
 		return false;
 	for (unsigned int i = 0; i < scenario->cpus; i++)
-		if (M.cpu[i].state != VCPU_IDLE)
+		if (M.cpu[i].state != VCPU_IDLE && M.cpu[i].state != VCPU_OFF)
 			return false;
 	return true;
 }

@@ -96,17 +96,6 @@ bool arch_fixup(struct trap_frame *tf)
 	return false;
 }
 
-/* No CPU goes away here. */
-bool hotplug_stop_wanted(void)
-{
-	return false;
-}
-
-__noreturn void hotplug_stop(void)
-{
-	finding("panic", "a CPU was stopped");
-}
-
 void watchdog_tick(struct trap_frame *tf)
 {
 }

@@ -78,5 +78,6 @@ void model_fill_arch(bool untagged)
 		.range_flush_spares_walk_caches = model->range_spares,
 		.caches_invalid = model->range_spares,
 		.timer_hz = 1000000,
+		.cpu_stop = true,
 	};
 }

@@ -2,7 +2,7 @@
 /*
  * A gather that is full early: it flushes in the middle, with no lock held.
  *
- * Rules: T4, G1, G6.
+ * Rules: T4, G1.
  */
 #include "sim_test.h"
 
