@@ -7,8 +7,8 @@
 
 #include <page.h>
 
-/* On behalf of each CPU: the tables, and the pages that list them. */
-#define TABLE_LIMIT (1024 * 1024u)
+/* On behalf of each CPU, the tables and the pages that list them: 1 MiB of pages of 4 KiB. */
+#define TABLE_LIMIT (256u * (u32)PAGE_SIZE)
 /* So many tables, at most, can wait together: they and their list fit. */
 #define TABLE_LIMIT_BATCH (TABLE_LIMIT / PAGE_SIZE - 1)
 
