@@ -20,7 +20,7 @@ static void switching_setup(void)
 	BUG_ON(mm_mmap(sim_mm, VA_A + PAGE_SIZE, PAGE_SIZE, PROT_READ, MAP_FIXED) < 0);
 }
 
-static void switching_switch(void)
+static inline void switching_switch(void)
 {
 	u64 value;
 
