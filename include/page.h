@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Page frames: struct page for each, the buddy allocator with per-CPU lists, references.
+ * Page frames: struct page for each, the buddy allocator with per-CPU magazines, references.
  */
 #ifndef GRACE_PAGE_H
 #define GRACE_PAGE_H
@@ -21,11 +21,11 @@
 
 enum page_type {
 	PAGE_RESERVED, /* not the allocator's: firmware, the image, boot memory */
-	PAGE_FREE,     /* in the buddy lists or a per-CPU list */
+	PAGE_FREE,     /* in the buddy lists or a magazine */
 	PAGE_KERNEL,   /* alloc_pages() with no other type set since */
 	PAGE_SLAB,
-	PAGE_TABLE, /* a page table: <ptdesc.h> */
-	PAGE_ANON,  /* user memory */
+	PAGE_TABLE,  /* a page table: <ptdesc.h> */
+	PAGE_ANON,   /* user memory */
 	PAGE_GATHER, /* a batch of an mmu_gather */
 	PAGE_STACK,
 	NR_PAGE_TYPES
@@ -57,8 +57,11 @@ struct page {
 	};
 	union {
 		struct {
-			struct list_head node; /* buddy or per-CPU list; gather; owner's use */
-			u64 private;	       /* owner's use */
+			struct list_head node; /* buddy list, depot; owner's use */
+			union {
+				u64 private;	    /* owner's use */
+				struct page *below; /* free: the next frame of its magazine */
+			};
 		};
 		struct { /* PAGE_SLAB */
 			struct list_head slab_node;
@@ -137,10 +140,10 @@ static inline void *page_to_virt(const struct page *p)
 bool pfn_valid(pfn_t pfn);
 
 /* Allocation flags. */
-#define GFP_KERNEL 0u	     /* thread context: may wait once for tables that RCU holds */
-#define GFP_NOWAIT BIT(0)    /* any context; fails early, leaving a reserve to GFP_KERNEL */
+#define GFP_KERNEL 0u	  /* thread context: may wait once for tables that RCU holds */
+#define GFP_NOWAIT BIT(0) /* any context; fails early, leaving a reserve to GFP_KERNEL */
 #define GFP_ZERO BIT(1)
-#define GFP_COMPOUND BIT(2)  /* one object of many frames: references go to its head */
+#define GFP_COMPOUND BIT(2) /* one object of many frames: references go to its head */
 #define GFP_TYPE(t) ((u32)((t) ^ PAGE_KERNEL) << 8) /* enum page_type; without: PAGE_KERNEL */
 
 /*
@@ -157,7 +160,7 @@ struct page *alloc_pages(unsigned int order, u32 flags);
 void free_pages(struct page *p, unsigned int order);
 /* Accounts the block that p heads as another type from now on. The owner only. */
 void page_set_type(struct page *p, enum page_type type);
-/* alloc_pages() of one frame, by way of this CPU's list. */
+/* alloc_pages() of one frame, by way of this CPU's magazine. */
 struct page *alloc_page(u32 flags);
 
 /*
@@ -235,7 +238,7 @@ static inline void put_page(struct page *p)
 }
 /*
  * put_page() of each of n pages, in order. Frames whose last reference that was go to this CPU's
- * list in runs of PUT_RUN at most, with interrupts off once a run; everything else is as there.
+ * magazine in runs of PUT_RUN at most, with interrupts off once a run; everything else is as there.
  */
 void put_pages(struct page *const *pages, unsigned int n);
 #define PUT_RUN 16
@@ -251,16 +254,16 @@ struct mem_stats {
 	u64 nowait_failures, kernel_failures;
 };
 void mem_get_stats(struct mem_stats *s);
-void mem_print(void); /* console */
+void mem_print(void);			       /* console */
 const char *page_type_name(unsigned int type); /* "table"; "?" for what is none */
 /* Free blocks in the buddy lists, by order. */
 void page_free_blocks(u64 nr[MAX_ORDER + 1]);
 /*
- * Frees the stacks that are kept for later, and returns this CPU's and, by cross-call, every CPU's
- * lists to the buddy. Thread context, preemptible.
+ * Frees the stacks that are kept for later, and returns every CPU's magazines, by cross-call, and
+ * those of the depot to the buddy lists. Thread context, preemptible.
  */
 void page_alloc_drain(void);
-/* This CPU's own list, before it goes down. irqs off. */
+/* This CPU's own magazines, before it goes down. irqs off. */
 void page_alloc_drain_cpu(void);
 /* Frames below which GFP_NOWAIT fails. */
 extern u64 page_reserve;

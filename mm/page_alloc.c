@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
 /*
- * The allocator of frames: a buddy system behind per-CPU lists of single frames.
+ * The allocator of frames: per-CPU magazines of single frames in front of the buddy system.
  *
- * Terms. A block is 1 << order frames, aligned to its size; its buddy is the block that together
- * with it makes one of the next order. A CPU's list holds single frames, so that most allocations
- * and frees take no lock. The reserve is what is left to those who may not fail early.
+ * Terms. A magazine is a chain of free frames. Each CPU has one to take from and free to, and
+ * perhaps a full one to spare, so most allocations and frees take no lock. The reserve is what is
+ * left to those who may not fail early.
  * Why it matters here. A frame that is given out again early is how every missing flush and every
- * missing grace period shows. So what comes back is used first (lists are stacks), and in a debug
- * build it is poisoned when freed and checked when given out.
- * Rules: none of its own; page_release() has the checks. Locks: zone.lock (irqs off) for the buddy
- * lists; interrupts off for this CPU's list and counters. Contexts: any, irqs in any state.
- * See also: <page.h>, mm/page_init.c, mm/page_ref.c, tests/test_page.c.
+ * missing grace period shows. So what comes back is used first (magazines are stacks), and in a
+ * debug build it is poisoned when freed and checked when given out.
+ * Rules: none of its own; page_release() has the checks. Locks: interrupts off for this CPU's
+ * magazines and counters. Contexts: any, irqs in any state.
+ * See also: <page.h>, mm/buddy.c, mm/page_init.c, mm/page_ref.c, tests/test_page.c.
  */
+#include <buddy.h>
 #include <kmap.h>
 #include <ledger.h>
 #include <page.h>
@@ -21,150 +22,66 @@
 #include <string.h>
 #include <trace.h>
 
-#define PCP_BATCH 32
-#define PCP_HIGH 96
+#define MAGAZINE_MAX 32
 /* Freed blocks up to this order are poisoned: larger ones would take too long. */
 #define POISON_ORDER_MAX 3
-
-struct free_list {
-	struct list_head blocks;
-	u64 nr;
-};
 
 static struct {
 	/* Constant after page_alloc_init(). */
 	u64 total, reserved;
-	unsigned int pcp_batch;
-
-	spinlock_t lock;
-	struct free_list free[MAX_ORDER + 1];
-	u64 nr_free; /* frames; read without the lock as a hint */
+	unsigned int magazine; /* frames of a full one */
 
 	atomic64_t nowait_failures, kernel_failures;
-} zone = { .lock = SPINLOCK_INIT };
+} zone;
 
 u64 page_reserve;
 
 /* One CPU's. Only that CPU, irqs off; others read the numbers as they are. */
 struct pcp {
-	unsigned int count, high;     /* frames; as many are too many */
-	s64 by_type[NR_PAGE_TYPES];   /* frames allocated here less frames freed here */
-	struct page *frame[PCP_HIGH]; /* a stack: what was freed last is on top */
+	struct page *top;   /* of the magazine in use: what was freed last, below it the others */
+	struct page *spare; /* of a full one, or NULL */
+	unsigned int count; /* frames of the one in use */
+	s64 by_type[NR_PAGE_TYPES]; /* frames allocated here less frames freed here */
 };
 static DEFINE_PER_CPU(struct pcp, pcp);
 
-/* ---- The buddy lists; zone.lock ---------------------------------------------------------- */
-
-static void buddy_insert(struct page *p, unsigned int order)
-{
-	WRITE_ONCE(p->order, order);
-	WRITE_ONCE(p->flags, p->flags | PG_BUDDY);
-	list_add(&p->node, &zone.free[order].blocks);
-	zone.free[order].nr++;
-}
-
-static void buddy_remove(struct page *p)
-{
-	list_del(&p->node);
-	WRITE_ONCE(p->flags, p->flags & ~PG_BUDDY);
-	zone.free[p->order].nr--;
-}
-
-/* The buddy always has a struct page: map_vmemmap() makes them for whole MAX_ORDER blocks. */
-static void buddy_free(struct page *p, unsigned int order)
-{
-	pfn_t pfn = page_to_pfn(p);
-
-	zone.nr_free += 1UL << order;
-	while (order < MAX_ORDER) {
-		struct page *buddy = pfn_to_page(pfn ^ (1UL << order));
-
-		if (!(buddy->flags & PG_BUDDY) || buddy->order != order)
-			break;
-		buddy_remove(buddy);
-		pfn &= ~(1UL << order);
-		order++;
-	}
-	buddy_insert(pfn_to_page(pfn), order);
-}
-
-/* Takes a block; the halves that are left over from a larger one go back. */
-static struct page *buddy_take(unsigned int order)
-{
-	unsigned int o = order;
-
-	while (o <= MAX_ORDER && list_empty(&zone.free[o].blocks))
-		o++;
-	if (o > MAX_ORDER)
-		return NULL;
-	struct page *p = list_first_entry(&zone.free[o].blocks, struct page, node);
-
-	buddy_remove(p);
-	while (o > order) {
-		o--;
-		buddy_insert(p + (1UL << o), o);
-	}
-	zone.nr_free -= 1UL << order;
-	return p;
-}
-
 void page_alloc_add(struct page *p, unsigned int order)
 {
-	buddy_insert(p, order);
-	zone.nr_free += 1UL << order;
+	buddy_add(p, order);
 	zone.reserved -= 1UL << order;
-}
-
-/* Small machines with many CPUs must not have all their memory in lists. */
-static void pcp_scale(u64 total)
-{
-	u64 high = min(total / 32 / nr_cpus, (u64)PCP_HIGH);
-	unsigned int cpu;
-
-	high = max(high, (u64)6);
-	zone.pcp_batch = (unsigned int)high / (PCP_HIGH / PCP_BATCH);
-	for_each_possible_cpu(cpu)
-		per_cpu(pcp, cpu).high = (unsigned int)high;
 }
 
 void page_alloc_start(u64 total)
 {
-	unsigned int i;
+	/* Small machines with many CPUs must not have all their memory in magazines. */
+	u64 magazine = min(max(total / 96 / nr_cpus, (u64)2), (u64)MAGAZINE_MAX);
 
-	for (i = 0; i <= MAX_ORDER; i++)
-		list_init(&zone.free[i].blocks);
 	zone.total = total;
 	zone.reserved = total;
+	zone.magazine = (unsigned int)magazine;
 	page_reserve = min(max(total / 64, (u64)64), (u64)1024);
-	pcp_scale(total);
+	buddy_start((unsigned int)magazine);
 }
 
-/* ---- This CPU's list; irqs off ------------------------------------------------------------- */
+/* ---- This CPU's magazines; irqs off -------------------------------------------------------- */
 
+/* Another magazine in place of an empty one: the spare one, or one of the depot, or a new one. */
 static __noinline bool pcp_refill(struct pcp *c)
 {
-	raw_spin_lock(&zone.lock);
-	while (c->count < zone.pcp_batch) {
-		struct page *p = buddy_take(0);
-
-		if (!p)
-			break;
-		c->frame[c->count++] = p;
-	}
-	raw_spin_unlock(&zone.lock);
+	c->top = c->spare;
+	c->spare = NULL;
+	c->count = c->top ? zone.magazine : magazine_get(&c->top);
 	return c->count > 0;
 }
 
-/* Gives frames back, those that were freed first before the others. */
-static __noinline void pcp_spill(struct pcp *c, unsigned int nr)
+/* An empty magazine in place of a full one, which becomes the spare one. */
+static __noinline void pcp_rotate(struct pcp *c)
 {
-	nr = min(nr, c->count);
-	raw_spin_lock(&zone.lock);
-	for (unsigned int i = 0; i < nr; i++)
-		buddy_free(c->frame[i], 0);
-	raw_spin_unlock(&zone.lock);
-	c->count -= nr;
-	memmove(c->frame, c->frame + nr, c->count * sizeof(c->frame[0]));
+	if (c->spare)
+		magazine_put(c->spare);
+	c->spare = c->top;
+	c->top = NULL;
+	c->count = 0;
 }
 
 static void pcp_drain_local(void *unused)
@@ -172,7 +89,11 @@ static void pcp_drain_local(void *unused)
 	bool on = local_irq_save();
 	struct pcp *c = this_cpu_ptr(&pcp);
 
-	pcp_spill(c, c->count);
+	magazine_merge(c->spare);
+	magazine_merge(c->top);
+	c->spare = NULL;
+	c->top = NULL;
+	c->count = 0;
 	local_irq_restore(on);
 }
 
@@ -185,25 +106,26 @@ void page_alloc_drain(void)
 {
 	stack_drain();
 	smp_call_all(pcp_drain_local, NULL, true);
+	while (buddy_merge_depot())
+		;
 }
 
 /* ---- Allocation ---------------------------------------------------------------------------- */
 
-/* The topmost frame of this CPU's list, or NULL. */
+/* The topmost frame of this CPU's magazine, or NULL. */
 static inline struct page *pcp_take(unsigned int type)
 {
-	struct page *p = NULL;
 	/*
-	 * irqs off: the list and the counters stay this CPU's, and no interrupt finds them half
+	 * irqs off: magazines and counters stay this CPU's, and no interrupt finds them half
 	 * changed.
 	 */
 	bool on = local_irq_save();
 	struct pcp *c = this_cpu_ptr(&pcp);
-	unsigned int n = c->count;
+	struct page *p = c->top;
 
-	if (likely(n > 0)) {
-		p = c->frame[--n];
-		c->count = n;
+	if (likely(p)) {
+		c->top = p->below;
+		c->count--;
 		c->by_type[type]++;
 	}
 	local_irq_restore(on);
@@ -214,28 +136,33 @@ static struct page *take_frame(unsigned int type)
 {
 	bool on = local_irq_save(); /* as in pcp_take(): what is refilled is there to be taken */
 	struct pcp *c = this_cpu_ptr(&pcp);
-	struct page *p = c->count > 0 || pcp_refill(c) ? pcp_take(type) : NULL;
+	struct page *p = c->top || pcp_refill(c) ? pcp_take(type) : NULL;
 
+	local_irq_restore(on);
+	return p;
+}
+
+static struct page *take_block(unsigned int order, unsigned int type)
+{
+	struct page *p = buddy_alloc(order);
+	bool on;
+
+	if (!p)
+		return NULL;
+	on = local_irq_save(); /* as in pcp_take() */
+	this_cpu(pcp).by_type[type] += 1L << order;
 	local_irq_restore(on);
 	return p;
 }
 
 static struct page *take(unsigned int order, unsigned int type)
 {
-	if (likely(order == 0))
-		return take_frame(type);
-	bool on = spin_lock_irqsave(&zone.lock);
-	struct page *p = buddy_take(order);
-
-	if (p)
-		this_cpu(pcp).by_type[type] += 1L << order;
-	spin_unlock_irqrestore(&zone.lock, on);
-	return p;
+	return likely(order == 0) ? take_frame(type) : take_block(order, type);
 }
 
 /*
- * Frames that are free but not here: in this CPU's list, then with tables that wait for a grace
- * period, and in the lists of other CPUs. The latter two only where the caller may sleep.
+ * Frames that are free but not here: in this CPU's magazines, then with tables that wait for a
+ * grace period, and in the magazines of other CPUs. The latter two only where the caller may sleep.
  */
 static __noinline struct page *take_harder(unsigned int order, unsigned int type)
 {
@@ -330,7 +257,7 @@ static __noinline struct page *take_slowly(unsigned int order, u32 flags)
 		p = take(order, type);
 		if (unlikely(!p))
 			p = take_harder(order, type);
-	} else if (likely(READ_ONCE(zone.nr_free) >= page_reserve + (1UL << order))) {
+	} else if (likely(buddy_nr_free() >= page_reserve + (1UL << order))) {
 		p = take(order, type);
 	}
 	if (unlikely(!p))
@@ -406,33 +333,23 @@ static inline void mark_free(struct page *p, bool poison)
 		page_poison(p);
 }
 
-static __noinline void pcp_overflow(struct pcp *c, bool on)
+/* Puts a frame on top of this CPU's magazine; irqs off. */
+static inline void pcp_push(struct pcp *c, struct page *p, unsigned int type)
 {
-	pcp_spill(c, zone.pcp_batch);
-	local_irq_restore(on);
-}
-
-/* Puts a frame on top of this CPU's list; irqs off. True: it has too many now. */
-static inline bool pcp_push(struct pcp *c, struct page *p, unsigned int type)
-{
-	unsigned int n = c->count;
-
-	c->frame[n] = p;
-	c->count = ++n;
+	if (unlikely(c->count == zone.magazine))
+		pcp_rotate(c);
+	p->below = c->top;
+	c->top = p;
+	c->count++;
 	c->by_type[type]--;
 	mark_free(p, true);
-	return unlikely(n >= c->high);
 }
 
 static void free_frame(struct page *p, unsigned int type)
 {
 	bool on = local_irq_save(); /* as in pcp_take() */
-	struct pcp *c = this_cpu_ptr(&pcp);
 
-	if (pcp_push(c, p, type)) {
-		pcp_overflow(c, on);
-		return;
-	}
+	pcp_push(this_cpu_ptr(&pcp), p, type);
 	local_irq_restore(on);
 }
 
@@ -440,11 +357,11 @@ static void free_block(struct page *p, unsigned int order, unsigned int type)
 {
 	for (struct page *end = p + (1UL << order), *q = p; q < end; q++)
 		mark_free(q, order <= POISON_ORDER_MAX);
-	bool on = spin_lock_irqsave(&zone.lock);
+	bool on = local_irq_save(); /* as in pcp_take() */
 
 	this_cpu(pcp).by_type[type] -= 1L << order;
+	local_irq_restore(on);
 	buddy_free(p, order);
-	spin_unlock_irqrestore(&zone.lock, on);
 }
 
 void free_pages(struct page *p, unsigned int order)
@@ -481,7 +398,7 @@ void page_release(struct page *p)
 	free_frame(p, (unsigned int)state);
 }
 
-/* Drops a reference; true if it was the last one to a frame that can go to a CPU's list. */
+/* Drops a reference; true if it was the last one to a frame that can go to a magazine. */
 static inline bool put_frame(struct page *p, u64 *state)
 {
 	if (unlikely(READ_ONCE(p->flags) & PG_TAIL) ||
@@ -508,8 +425,7 @@ static void put_run(struct page *const *pages, unsigned int n)
 		if (!put_frame(*pages, &state))
 			continue;
 		note_free(*pages, 0);
-		if (pcp_push(c, *pages, (unsigned int)state))
-			pcp_spill(c, zone.pcp_batch);
+		pcp_push(c, *pages, (unsigned int)state);
 	}
 	local_irq_restore(on);
 }
@@ -544,22 +460,15 @@ void mem_get_stats(struct mem_stats *s)
 		.kernel_failures = (u64)atomic64_read(&zone.kernel_failures),
 	};
 	s->by_type[PAGE_RESERVED] = zone.reserved;
-	s->by_type[PAGE_FREE] = READ_ONCE(zone.nr_free);
-	for_each_possible_cpu(cpu) {
+	s->by_type[PAGE_FREE] = buddy_nr_free();
+	for_each_possible_cpu (cpu) {
 		const struct pcp *c = per_cpu_ptr(&pcp, cpu);
 
 		s->by_type[PAGE_FREE] += READ_ONCE(c->count);
+		if (READ_ONCE(c->spare))
+			s->by_type[PAGE_FREE] += zone.magazine;
 		for (unsigned int t = PAGE_KERNEL; t < NR_PAGE_TYPES; t++)
 			s->by_type[t] += (u64)READ_ONCE(c->by_type[t]);
 	}
 	s->free = s->by_type[PAGE_FREE];
-}
-
-void page_free_blocks(u64 nr[MAX_ORDER + 1])
-{
-	bool on = spin_lock_irqsave(&zone.lock);
-
-	for (unsigned int o = 0; o <= MAX_ORDER; o++)
-		nr[o] = zone.free[o].nr;
-	spin_unlock_irqrestore(&zone.lock, on);
 }
