@@ -237,7 +237,7 @@ static inline void put_page(struct page *p)
 	put_refs(p, PAGE_REF);
 }
 /*
- * put_page() of each of n pages, in order. Frames whose last reference that was go to this CPU's
+ * put_page() of each of n heads, in order. Frames whose last reference that was go to this CPU's
  * magazine in runs of PUT_RUN at most, with interrupts off once a run; everything else is as there.
  */
 void put_pages(struct page *const *pages, unsigned int n);

@@ -50,11 +50,12 @@ static bool held_with_waiters(u32 state)
 }
 
 /*
- * Takes it if it is free; the first waiter also takes what is kept for it. Full barrier if it
+ * Takes it if it is free; the first waiter also takes what is kept for it. Inline: each caller says
+ * what it wants, so most of the questions are answered when it is compiled. Full barrier if it
  * succeeds: orders the critical section behind. Pairs with the RMWs in up_read(), up_write(),
  * downgrade_write().
  */
-static bool take(struct rwsem *s, bool write, bool first)
+static __always_inline bool take(struct rwsem *s, bool write, bool first)
 {
 	u32 busy = RWSEM_WRITER | (write ? ~(RWSEM_READER - 1) : 0) | (first ? 0 : RWSEM_HANDOFF);
 	u32 old = READ_ONCE(s->state);
@@ -163,7 +164,7 @@ static bool try_take(struct rwsem *s, bool write, vaddr_t ip)
 	return false;
 }
 
-static void take_or_wait(struct rwsem *s, bool write, vaddr_t ip)
+static inline void take_or_wait(struct rwsem *s, bool write, vaddr_t ip)
 {
 	if (!lock_acquire(&s->class, LOCK_SLEEPS, ip))
 		return;

@@ -333,11 +333,9 @@ static inline void mark_free(struct page *p, bool poison)
 		page_poison(p);
 }
 
-/* Puts a frame on top of this CPU's magazine; irqs off. */
+/* Puts a frame on top of this CPU's magazine, which is not full; irqs off. */
 static inline void pcp_push(struct pcp *c, struct page *p, unsigned int type)
 {
-	if (unlikely(c->count == zone.magazine))
-		pcp_rotate(c);
 	p->below = c->top;
 	c->top = p;
 	c->count++;
@@ -345,11 +343,30 @@ static inline void pcp_push(struct pcp *c, struct page *p, unsigned int type)
 	mark_free(p, true);
 }
 
+static inline bool pcp_full(const struct pcp *c)
+{
+	return unlikely(c->count == zone.magazine);
+}
+
+static __noinline void free_frame_rotate(struct page *p, unsigned int type, bool on)
+{
+	struct pcp *c = this_cpu_ptr(&pcp);
+
+	pcp_rotate(c);
+	pcp_push(c, p, type);
+	local_irq_restore(on);
+}
+
 static void free_frame(struct page *p, unsigned int type)
 {
 	bool on = local_irq_save(); /* as in pcp_take() */
+	struct pcp *c = this_cpu_ptr(&pcp);
 
-	pcp_push(this_cpu_ptr(&pcp), p, type);
+	if (pcp_full(c)) {
+		free_frame_rotate(p, type, on); /* apart: the way of most saves no registers */
+		return;
+	}
+	pcp_push(c, p, type);
 	local_irq_restore(on);
 }
 
@@ -401,8 +418,7 @@ void page_release(struct page *p)
 /* Drops a reference; true if it was the last one to a frame that can go to a magazine. */
 static inline bool put_frame(struct page *p, u64 *state)
 {
-	if (unlikely(READ_ONCE(p->flags) & PG_TAIL) ||
-	    (debug_build && atomic64_read(&p->counts) != PAGE_REF)) {
+	if (debug_build && atomic64_read(&p->counts) != PAGE_REF) {
 		put_page(p); /* has the checks */
 		return false;
 	}
@@ -425,6 +441,8 @@ static void put_run(struct page *const *pages, unsigned int n)
 		if (!put_frame(*pages, &state))
 			continue;
 		note_free(*pages, 0);
+		if (pcp_full(c))
+			pcp_rotate(c);
 		pcp_push(c, *pages, (unsigned int)state);
 	}
 	local_irq_restore(on);

@@ -19,11 +19,10 @@
 #include <ptdesc.h>
 #include <trace.h>
 
-/* A run of entries of one table: those of [va, end), from ptep on. */
+/* A run of entries of one table: [ptep, end), the first of which covers va. */
 struct zap {
-	pte_t *ptep, *last;
-	vaddr_t va; /* that the entry at ptep covers */
-	unsigned int level;
+	pte_t *ptep, *end;
+	vaddr_t va;
 };
 
 /*
@@ -54,39 +53,45 @@ static inline struct page *zap_leaf(struct mm *mm, pte_t *ptep, vaddr_t va, unsi
  * Zaps the leaves of a run, as far as the gather has room for their pages without another look at
  * it. What is the same for all is done once: the record, the accounting. True: the gather is full.
  */
-static bool zap_run(struct mmu_gather *tlb, struct zap *z)
+static __always_inline bool zap_run(struct mmu_gather *tlb, struct zap *z, unsigned int level)
 {
 	struct page **slot = tlb_slots(tlb), **const slots = slot, **limit = slot + tlb_room(tlb);
-	unsigned int level = z->level;
+	pte_t *const begin = z->ptep, *ptep = begin, *first = NULL, *last = NULL;
 	u64 span = pt_span(level);
-	vaddr_t va = z->va, start = 0, end = 0;
-	pte_t *ptep = z->ptep;
 	s64 leaves = 0;
 
-	for (; ptep <= z->last && slot < limit; ptep++, va += span) {
-		pte_t pte = pte_read(ptep);
+	while (ptep < z->end && slot < limit) {
+		pte_t *stop = min(z->end, ptep + (limit - slot)); /* room for as many */
 
-		if (!pte_present(pte) || !pte_leaf(pte, level))
-			continue;
-		struct page *page = zap_leaf(tlb->mm, ptep, va, level);
+		for (; ptep < stop; ptep++) {
+			pte_t pte = pte_read(ptep);
 
-		*slot = page;
-		slot += page != NULL;
-		end = va + span;
-		if (leaves++ == 0)
-			start = va;
+			if (!pte_present(pte) || !pte_leaf(pte, level))
+				continue;
+			struct page *page =
+			    zap_leaf(tlb->mm, ptep, z->va + (u64)(ptep - begin) * span, level);
+
+			*slot = page;
+			slot += page != NULL;
+			last = ptep;
+			if (leaves++ == 0)
+				first = ptep;
+		}
 	}
+	vaddr_t va = z->va;
+
+	z->va += (u64)(ptep - begin) * span;
 	z->ptep = ptep;
-	z->va = va;
 	if (!leaves)
 		return false;
-	tlb_record(tlb, start, end, level);
+	tlb_record(tlb, va + (u64)(first - begin) * span, va + (u64)(last + 1 - begin) * span,
+		   level);
 	atomic64_add(&tlb->mm->nr_pages, -(leaves << (level * PT_INDEX_BITS)));
 	return tlb_remove_pages(tlb, (unsigned int)(slot - slots));
 }
 
 /*
- * Zaps the leaves among the entries of one table that cover [va, end).
+ * Zaps the leaves among the entries of one table, from ptep on, that cover [va, end).
  *
  * RACE T4. Each waits for the other:
  *   unmapper                               CPU 1
@@ -100,20 +105,18 @@ static bool zap_run(struct mmu_gather *tlb, struct zap *z)
  *   exchanges it for none                  returns: "it is there"
  *   counts a page that a third has put there since, and frees it
  */
-static void zap_entries(struct mmu_gather *tlb, pte_t *table, unsigned int level, vaddr_t va,
-			vaddr_t end)
+static __always_inline void zap_entries(struct mmu_gather *tlb, pte_t *ptep, unsigned int level,
+					vaddr_t va, vaddr_t end)
 {
-	struct zap z = { .ptep = table + pt_index(va, level),
-			 .last = table + pt_index(end - 1, level),
-			 .va = ALIGN_DOWN(va, pt_span(level)),
-			 .level = level };
-	spinlock_t *ptl = &ptep_ptdesc(table)->page.ptl;
+	struct zap z = { .ptep = ptep, .va = ALIGN_DOWN(va, pt_span(level)) };
+	spinlock_t *ptl = &ptep_ptdesc(ptep)->page.ptl;
 	bool full, locked = rule(ENTRY_LOCKED);
 
-	while (z.ptep <= z.last) {
+	z.end = ptep + ((end - 1 - z.va) >> pt_shift(level)) + 1;
+	while (z.ptep < z.end) {
 		if (locked)
 			spin_lock(ptl);
-		full = zap_run(tlb, &z);
+		full = zap_run(tlb, &z, level);
 		if (full && !rule(NO_WAIT_LOCKED)) { /* knocked out: waits with it held */
 			tlb_flush_mmu(tlb);
 			full = false;
@@ -125,13 +128,25 @@ static void zap_entries(struct mmu_gather *tlb, pte_t *table, unsigned int level
 	}
 }
 
+/* The same twice, since level is a constant where almost all entries are. */
+static __noinline void zap_pages(struct mmu_gather *tlb, pte_t *ptep, vaddr_t va, vaddr_t end)
+{
+	zap_entries(tlb, ptep, 0, va, end);
+}
+
+static __noinline void zap_huge_leaf(struct mmu_gather *tlb, pte_t *ptep, unsigned int level,
+				     vaddr_t va, vaddr_t end)
+{
+	zap_entries(tlb, ptep, level, va, end);
+}
+
 static void assert_empty(pte_t *table)
 {
 	for (unsigned int i = 0; debug_build && i < PTRS_PER_TABLE; i++)
 		BUG_ON(!pte_none(pte_read(table + i)));
 }
 
-static void unhook(struct mmu_gather *tlb, pte_t *ptep, vaddr_t va, unsigned int level)
+static __noinline void unhook(struct mmu_gather *tlb, pte_t *ptep, vaddr_t va, unsigned int level)
 {
 	spinlock_t *ptl = &ptep_ptdesc(ptep)->page.ptl;
 
@@ -154,58 +169,81 @@ static void unhook(struct mmu_gather *tlb, pte_t *ptep, vaddr_t va, unsigned int
 struct cut {
 	struct mmu_gather *tlb;
 	vaddr_t floor, ceiling;
-	bool pages; /* false: nothing is mapped there, only tables go */
+	bool pages;		   /* false: nothing is mapped there, only tables go */
+	pte_t *way[PT_LEVELS_MAX]; /* the entry of each level that leads to where the walk is */
 };
 
-/* What hangs on the entries of table that cover [va, end): pages, then tables, lowest first. */
-static void cut_table(const struct cut *c, pte_t *table, unsigned int level, vaddr_t va,
-		      vaddr_t end)
+/* From the entry of level on the way to va as far down as there are tables; returns that level. */
+static unsigned int descend(struct cut *c, unsigned int level, vaddr_t va)
 {
-	u64 span = pt_span(level);
-	vaddr_t next, at = ALIGN_DOWN(va, span);
+	pte_t pte;
 
-	for (pte_t *ptep = table + pt_index(va, level); va < end; va = next, at = next, ptep++) {
-		pte_t pte = pte_read(ptep);
+	/*
+	 * WHY SAFE: tables go by this file only, for one munmap or exit at a time an mm; and
+	 * madvise holds mmap_lock against these.
+	 */
+	while (level > 0 && pte_is_table(pte = pte_read(c->way[level]))) {
+		level--;
+		c->way[level] = pte_table(pte) + pt_index(va, level);
+	}
+	return level;
+}
 
-		next = min(at + span, end);
-		if (!pte_present(pte))
-			continue;
-		if (pte_leaf(pte, level)) {
-			if (c->pages)
-				zap_entries(c->tlb, table, level, va, next);
-			continue;
-		}
-		/*
-		 * WHY SAFE: tables go by this function only, for one munmap or exit at a time an
-		 * mm; and madvise holds mmap_lock against these.
-		 */
-		if (level > 1)
-			cut_table(c, pte_table(pte), level - 1, va, next);
-		else if (c->pages)
-			zap_entries(c->tlb, pte_table(pte), 0, va, next);
-		if (at >= c->floor && at + span <= c->ceiling)
-			unhook(c->tlb, ptep, at, level);
+/*
+ * What stands at the entry of level that leads to va has gone, up to next: leaves the tables that
+ * are done with, and unhooks those of them that may go. Returns the level where the walk goes on.
+ */
+static unsigned int ascend(struct cut *c, unsigned int level, vaddr_t va, vaddr_t next, bool last)
+{
+	unsigned int top = pt_top_level();
+
+	while (level < top && (last || IS_ALIGNED(next, pt_span(level + 1)))) {
+		vaddr_t at = ALIGN_DOWN(va, pt_span(++level));
+
+		if (at >= c->floor && at + pt_span(level) <= c->ceiling)
+			unhook(c->tlb, c->way[level], at, level);
+		else if (last)
+			break; /* no more is any that it hangs on */
+	}
+	return level;
+}
+
+/* What hangs on the entries that cover [va, end): pages, then tables, lowest first. */
+static void cut(struct cut *c, vaddr_t va, vaddr_t end)
+{
+	unsigned int level = pt_top_level();
+
+	c->way[level] = c->tlb->mm->root + pt_index(va, level);
+	for (vaddr_t next; va < end; va = next, c->way[level]++) {
+		level = descend(c, level, va);
+		next =
+		    pt_next(va, end, max(level, 1u)); /* of level 0: what there is in one table */
+		if (level == 0 && c->pages)
+			zap_pages(c->tlb, c->way[0], va, next);
+		else if (level > 0 && pte_present(pte_read(c->way[level])))
+			zap_huge_leaf(c->tlb, c->way[level], level, va, next);
+		level = ascend(c, level, va, next, next == end);
 	}
 }
 
 void unmap_pages(struct mmu_gather *tlb, vaddr_t start, vaddr_t end)
 {
-	const struct cut c = { .tlb = tlb, .floor = ~0ULL, .pages = true };
+	struct cut c = { .tlb = tlb, .floor = ~0ULL, .pages = true };
 
-	cut_table(&c, tlb->mm->root, pt_top_level(), start, end);
+	cut(&c, start, end);
 }
 
 void unmap_tables(struct mmu_gather *tlb, vaddr_t start, vaddr_t end, vaddr_t floor,
 		  vaddr_t ceiling)
 {
-	const struct cut c = { .tlb = tlb, .floor = floor, .ceiling = ceiling };
+	struct cut c = { .tlb = tlb, .floor = floor, .ceiling = ceiling };
 
-	cut_table(&c, tlb->mm->root, pt_top_level(), start, end);
+	cut(&c, start, end);
 }
 
 void unmap_range(struct mmu_gather *tlb, vaddr_t start, vaddr_t end, vaddr_t floor, vaddr_t ceiling)
 {
-	const struct cut c = { .tlb = tlb, .floor = floor, .ceiling = ceiling, .pages = true };
+	struct cut c = { .tlb = tlb, .floor = floor, .ceiling = ceiling, .pages = true };
 
-	cut_table(&c, tlb->mm->root, pt_top_level(), start, end);
+	cut(&c, start, end);
 }
