@@ -179,7 +179,7 @@
 	  "tables may be freed with the gather only where the flush itself is an IPI that "        \
 	  "irq-off walkers hold up",                                                               \
 	  "tlb_init() in mm/tlb.c",                                                                \
-	  "fault=walk:1:500 table_free=gather|test mm.slow_walk*;stress=10",                       \
+	  "table_free=gather|test rule.F4_table*;stress=10",                                       \
 	  "census", UNMASKABLE,                                                                    \
 	  "Linux a37259732a7d (x86), 69be3fb111e7 (riscv)")                                        \
 	X(FALLBACK_FLUSHES, "F5",                                                                  \

@@ -162,7 +162,7 @@ TEST(rule, U2_entry_is_loaded_once)
 		pte_t leaf = pte_read(test_ptep(mm->root, va, 0));
 
 		ptdesc_table(other)[pt_index(va, 0)] =
-			arch_pte_leaf(page_to_phys(page), pte_attr(leaf), 0);
+		    arch_pte_leaf(page_to_phys(page), pte_attr(leaf), 0);
 		if (walk_begin_in(GUP_HOLD_TABLE, mm, va)) {
 			pte_t detour = arch_pte_table(page_to_phys(&other->page), true);
 
@@ -254,12 +254,11 @@ TEST(rule, F1_table_waits_for_a_walk_in_progress)
 	test_mm_leave(mm);
 }
 
-/*
- * By the maskable one it is held up by the walk, and nobody has freed anything before that is over.
- */
-static struct {
+/* By the maskable one it is held up by the walk, and nobody has freed anything before that is over. */
+static struct unmapping {
 	struct mm *mm;
 	vaddr_t va;
+	struct thread *thread;
 	bool done;
 } unmapping;
 
@@ -267,6 +266,30 @@ static void unmap_it(void *unused)
 {
 	EXPECT_EQ(mm_munmap(unmapping.mm, unmapping.va, PAGE_SIZE), 0);
 	WRITE_ONCE(unmapping.done, true);
+}
+
+/* Starts a walk on CPU 1 that stops before its reference, and then the unmapping on CPU 2. */
+static bool unmap_under_walk(struct mm *mm, vaddr_t va)
+{
+	walk.thread = NULL;
+	unmapping = (struct unmapping){ .mm = mm, .va = va };
+	unmapping.thread = test_thread_new(cpumask_of(test_cpu(2)), unmap_it, NULL);
+	if (!unmapping.thread)
+		return false;
+	bool held = walk_begin(mm, va);
+
+	thread_wake(unmapping.thread);
+	return held;
+}
+
+/* Both go on to their ends. */
+static void unmap_under_walk_end(void)
+{
+	EXPECT_EQ(walk_end(), 0);
+	if (!unmapping.thread)
+		return;
+	thread_join(unmapping.thread);
+	EXPECT(unmapping.done);
 }
 
 TEST(gup, maskable_flush_waits_for_a_walk_in_progress)
@@ -280,18 +303,36 @@ TEST(gup, maskable_flush_waits_for_a_walk_in_progress)
 	if (!mm)
 		return;
 	struct page *page = pte_page(pte_read(test_ptep(mm->root, va, 0)));
-	struct thread *t = test_thread_new(cpumask_of(test_cpu(2)), unmap_it, NULL);
 
-	unmapping.mm = mm;
-	unmapping.va = va;
-	unmapping.done = false;
-	if (t && test_set_tlb_mode(false) && walk_begin(mm, va)) {
-		thread_wake(t);
-		EXPECT(NOT_WITHIN_WATCH(READ_ONCE(unmapping.done) || page->type != PAGE_ANON));
-		EXPECT_EQ(walk_end(), 0);
-		thread_join(t);
-		EXPECT(unmapping.done);
+	if (test_set_tlb_mode(false)) {
+		if (unmap_under_walk(mm, va))
+			EXPECT(
+			    NOT_WITHIN_WATCH(READ_ONCE(unmapping.done) || page->type != PAGE_ANON));
+		unmap_under_walk_end();
 	}
 	test_restore_tlb_mode();
+	test_mm_leave(mm);
+}
+
+/*
+ * Whichever transport and policy this machine was booted with: the table is there until the walk is
+ * over. Freed with the gather, it is the flush that has to wait for the walk.
+ */
+TEST(rule, F4_table_outlives_a_walk_in_progress)
+{
+	vaddr_t va;
+
+	if (!test_needs_cpus(3))
+		return;
+	struct mm *mm = begin(&va);
+
+	if (!mm)
+		return;
+	struct page *table = &ptep_ptdesc(test_ptep(mm->root, va, 0))->page;
+
+	if (unmap_under_walk(mm, va))
+		EXPECT(NOT_WITHIN_WATCH(READ_ONCE(table->type) != PAGE_TABLE ||
+					READ_ONCE(table->pt_mm) != mm));
+	unmap_under_walk_end();
 	test_mm_leave(mm);
 }
