@@ -24,8 +24,9 @@
 struct vma {
 	vaddr_t start, end; /* page-aligned, end exclusive; mmap_lock */
 	u32 prot, flags;
-	struct vma *left, *right; /* AVL tree by start; mmap_lock */
-	int height;
+	struct vma *prev, *next;	   /* by address; mmap_lock */
+	struct vma *parent, *left, *right; /* treap by start; mmap_lock */
+	u32 priority;
 };
 
 /*
@@ -43,14 +44,16 @@ struct mm {
 
 	/* mmap_lock: VMAs. Read for faults and madvise, write for mmap, munmap, mprotect. */
 	struct rwsem mmap_lock;
-	struct vma *vmas;
+	struct vma *vmas;     /* the treap's root */
+	struct vma *vma_hint; /* what vma_find() looks at first; changes with VMAs only */
 	unsigned int nr_vmas;
+	u32 vma_priority; /* the one drawn last */
 
 	/* Atomic, any context: see mm/context.c and mm/tlb.c. */
-	atomic64_t tag;	    /* generation << 16 | tag; 0: none yet */
-	u64 cpu_mask;	    /* CPUs that may hold translations of it [T1, T3, T6] */
-	atomic64_t tlb_gen; /* counts flushes */
-	atomic_t tlb_flush_pending; /* gathers under way [G5] */
+	atomic64_t tag;		     /* generation << 16 | tag; 0: none yet */
+	u64 cpu_mask;		     /* CPUs that may hold translations of it [T1, T3, T6] */
+	atomic64_t tlb_gen;	     /* counts flushes */
+	atomic_t tlb_flush_pending;  /* gathers under way [G5] */
 	unsigned int last_flush_tag; /* for the knock-out of T7 alone */
 
 	/* Accounting; both zero when the last user has gone. */
@@ -137,16 +140,15 @@ void unmap_range(struct mmu_gather *tlb, vaddr_t start, vaddr_t end, vaddr_t flo
 /* Faults of user accesses so far: resolved, and turned into -EFAULT. */
 void fault_get_stats(u64 *resolved, u64 *failed);
 
-/* VMA tree; mmap_lock. mm/vma.c. */
-struct vma *vma_find(struct mm *mm, vaddr_t addr); /* the first with end > addr, or NULL */
-struct vma *vma_prev(struct mm *mm, vaddr_t addr); /* the last with start < addr, or NULL */
+/* VMAs; mmap_lock. What is inserted overlaps none. mm/vma.c. */
+struct vma *vma_find(const struct mm *mm, vaddr_t addr); /* the first with end > addr, or NULL */
 void vma_insert(struct mm *mm, struct vma *v);
 void vma_remove(struct mm *mm, struct vma *v);
 struct vma *vma_alloc(vaddr_t start, vaddr_t end, u32 prot, u32 flags);
 void vma_free(struct vma *v);
 void vma_init(void);
 /* Lowest gap of length at or above hint, aligned; or -ENOMEM. */
-s64 vma_find_gap(struct mm *mm, vaddr_t hint, u64 length, u64 align);
+s64 vma_find_gap(const struct mm *mm, vaddr_t hint, u64 length, u64 align);
 
 /*
  * Context switching; irqs off. mm/context.c. prev is what this CPU has loaded, or NULL. next NULL:

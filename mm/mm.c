@@ -81,7 +81,7 @@ static void exit_mmap(struct mm *mm)
 	struct vma *v;
 
 	down_write(&mm->mmap_lock);
-	while ((v = mm->vmas)) {
+	while ((v = vma_find(mm, 0))) {
 		vma_remove(mm, v);
 		vma_free(v);
 	}
@@ -197,7 +197,7 @@ void mm_for_each(void (*fn)(struct mm *mm, void *arg), void *arg)
 	struct mm *mm;
 	bool on = spin_lock_irqsave(&mm_list_lock);
 
-	list_for_each_entry(mm, &mm_list, all_node)
+	list_for_each_entry (mm, &mm_list, all_node)
 		fn(mm, arg);
 	spin_unlock_irqrestore(&mm_list_lock, on);
 }
@@ -207,7 +207,7 @@ struct mm *mm_find_get(unsigned int id)
 	struct mm *mm, *found = NULL;
 	bool on = spin_lock_irqsave(&mm_list_lock);
 
-	list_for_each_entry(mm, &mm_list, all_node) {
+	list_for_each_entry (mm, &mm_list, all_node) {
 		/*
 		 * Under the lock mm_free() cannot pass; a count of zero users is on its way there.
 		 */

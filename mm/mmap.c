@@ -31,22 +31,31 @@ static void split(struct mm *mm, struct vma *v, vaddr_t addr, struct vma *upper)
 	vma_insert(mm, upper);
 }
 
-/*
- * Makes start and end VMA boundaries. Allocates before it changes anything: 0, -ENOMEM, or -EINVAL
- * where a huge mapping would be cut between its leaves.
- */
-static int split_ends(struct mm *mm, vaddr_t start, vaddr_t end)
+/* The first VMA with end > addr, from v on. */
+static struct vma *from(struct vma *v, vaddr_t addr)
 {
-	vaddr_t at[2] = { start, end };
+	while (v && v->end <= addr)
+		v = v->next;
+	return v;
+}
+
+/*
+ * Makes start and end VMA boundaries; *first is the first VMA behind start then, or NULL. Allocates
+ * before it changes anything: 0, -ENOMEM, or -EINVAL where a huge mapping would be cut between its
+ * leaves.
+ */
+static int split_ends(struct mm *mm, vaddr_t start, vaddr_t end, struct vma **first)
+{
+	struct vma *v = vma_find(mm, start), *whole[2] = { v, from(v, end) };
 	struct vma *spare[2] = { NULL, NULL };
+	vaddr_t at[2] = { start, end };
 	int err = 0;
 
+	*first = v;
 	for (int i = 0; i < 2 && !err; i++) {
-		struct vma *v = vma_find(mm, at[i]);
-
-		if (!v || v->start >= at[i])
+		if (!whole[i] || whole[i]->start >= at[i])
 			continue;
-		if (v->flags & MAP_HUGE && !IS_ALIGNED(at[i], pt_span(1)))
+		if (whole[i]->flags & MAP_HUGE && !IS_ALIGNED(at[i], pt_span(1)))
 			err = -EINVAL;
 		else if (!(spare[i] = vma_alloc(0, 0, 0, 0)))
 			err = -ENOMEM;
@@ -59,55 +68,63 @@ static int split_ends(struct mm *mm, vaddr_t start, vaddr_t end)
 		else
 			split(mm, vma_find(mm, at[i]), at[i], spare[i]);
 	}
+	if (spare[0] && !err)
+		*first = spare[0];
 	return err;
 }
 
-/* Takes every VMA of [start, end) out; true if there was one. Boundaries were made. */
-static bool detach(struct mm *mm, vaddr_t start, vaddr_t end)
-{
-	struct vma *v;
-	bool any = false;
+/* What lies between two neighbours. */
+struct hole {
+	vaddr_t floor, ceiling;
+};
 
-	while ((v = vma_find(mm, start)) && v->start < end) {
+/* Takes every VMA from first up to end out; returns what is around then. Boundaries were made. */
+static struct hole detach(struct mm *mm, struct vma *first, vaddr_t end)
+{
+	struct hole hole = { .floor = first->prev ? first->prev->end : 0 };
+	struct vma *v, *next;
+
+	for (v = first; v && v->start < end; v = next) {
+		next = v->next;
 		vma_remove(mm, v);
 		vma_free(v);
-		any = true;
 	}
-	return any;
+	hole.ceiling = v ? v->start : user_end();
+	return hole;
 }
 
 /*
- * The part of munmap behind the detaching. mmap_lock held in any way. The neighbours are those of
- * this moment; none can appear while the lock is held, so what lies between them serves nobody
- * else.
+ * The part of munmap behind the detaching. mmap_lock held in any way, and not dropped since: no
+ * VMA can appear in the hole, so what lies there serves nobody else.
  */
-static void unmap_detached(struct mm *mm, vaddr_t start, vaddr_t end)
+static void unmap_detached(struct mm *mm, vaddr_t start, vaddr_t end, struct hole hole)
 {
-	struct vma *below = vma_prev(mm, start), *above = vma_find(mm, end);
-	vaddr_t floor = below ? below->end : 0;
-	vaddr_t ceiling = above ? above->start : user_end();
 	struct mmu_gather tlb;
 
 	tlb_gather_mmu(&tlb, mm);
-	unmap_range(&tlb, start, end, floor, ceiling);
+	unmap_range(&tlb, start, end, hole.floor, hole.ceiling);
 	tlb_finish_mmu(&tlb);
 }
 
 int mm_munmap(struct mm *mm, vaddr_t addr, u64 length)
 {
+	struct vma *first;
+
 	might_sleep();
 	length = ALIGN_UP(length, PAGE_SIZE);
 	if (!range_ok(addr, length))
 		return -EINVAL;
 	down_write(&mm->mmap_lock);
-	int err = split_ends(mm, addr, addr + length);
+	int err = split_ends(mm, addr, addr + length, &first);
 
-	if (err || !detach(mm, addr, addr + length)) {
+	if (err || !first || first->start >= addr + length) {
 		up_write(&mm->mmap_lock);
 		return err;
 	}
+	struct hole hole = detach(mm, first, addr + length);
+
 	downgrade_write(&mm->mmap_lock);
-	unmap_detached(mm, addr, addr + length);
+	unmap_detached(mm, addr, addr + length, hole);
 	up_read(&mm->mmap_lock);
 	return 0;
 }
@@ -118,18 +135,19 @@ static s64 place(struct mm *mm, vaddr_t addr, u64 length, u32 flags)
 	u64 align = flags & MAP_HUGE ? pt_span(1) : PAGE_SIZE;
 
 	if (!(flags & MAP_FIXED)) {
-		s64 at = vma_find_gap(mm, ALIGN_DOWN(min(addr, user_end()), PAGE_SIZE), length,
-				      align);
+		s64 at =
+		    vma_find_gap(mm, ALIGN_DOWN(min(addr, user_end()), PAGE_SIZE), length, align);
 
 		/* No room above the hint: it is only a hint. */
 		return at == -ENOMEM ? vma_find_gap(mm, USER_START, length, align) : at;
 	}
-	int err = split_ends(mm, addr, addr + length);
+	struct vma *first;
+	int err = split_ends(mm, addr, addr + length, &first);
 
 	if (err)
 		return err;
-	if (detach(mm, addr, addr + length))
-		unmap_detached(mm, addr, addr + length);
+	if (first && first->start < addr + length)
+		unmap_detached(mm, addr, addr + length, detach(mm, first, addr + length));
 	return (s64)addr;
 }
 
@@ -194,15 +212,14 @@ s64 mm_mmap(struct mm *mm, vaddr_t addr, u64 length, u32 prot, u32 flags)
 /* Whether VMAs cover the whole of [start, end), and no huge leaf is cut. 0, -ENOMEM, -EINVAL. */
 static int check_covered(struct mm *mm, vaddr_t start, vaddr_t end)
 {
-	for (vaddr_t at = start; at < end;) {
-		struct vma *v = vma_find(mm, at);
+	struct vma *v = vma_find(mm, start);
 
+	for (vaddr_t at = start; at < end; at = v->end, v = v->next) {
 		if (!v || v->start > at)
 			return -ENOMEM;
 		if (v->flags & MAP_HUGE &&
 		    (!IS_ALIGNED(at, pt_span(1)) || !IS_ALIGNED(min(end, v->end), pt_span(1))))
 			return -EINVAL;
-		at = v->end;
 	}
 	return 0;
 }
@@ -260,14 +277,13 @@ int mm_mprotect(struct mm *mm, vaddr_t addr, u64 length, u32 prot)
 	vaddr_t end = addr + length;
 
 	down_write(&mm->mmap_lock);
+	struct vma *v;
 	int err = check_covered(mm, addr, end);
 
 	if (!err)
-		err = split_ends(mm, addr, end);
+		err = split_ends(mm, addr, end, &v);
 	if (!err) {
-		struct vma *v = vma_find(mm, addr);
-
-		for (; v && v->start < end; v = vma_find(mm, v->end))
+		for (; v && v->start < end; v = v->next)
 			v->prot = prot;
 		protect_table(mm->root, pt_top_level(), addr, end, prot);
 		ledger_protect(mm, addr, end);

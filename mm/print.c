@@ -60,7 +60,7 @@ void mm_print(struct mm *mm)
 	char prot[5];
 
 	down_read(&mm->mmap_lock);
-	for (struct vma *v = vma_find(mm, 0); v; v = vma_find(mm, v->end)) {
+	for (struct vma *v = vma_find(mm, 0); v; v = v->next) {
 		prot_string(prot_attr(v->prot), prot);
 		print_line("%016llx-%016llx %s %6llu KiB%s", (unsigned long long)v->start,
 			   (unsigned long long)v->end, prot,

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * The VMAs of an address space: an AVL tree by start address.
+ * The VMAs of an address space: a treap by start address, and a list in the same order.
  *
- * Why a tree of our own: it is the smallest balanced one, 100 lines, and lookups are the first
- * thing that every fault does. Differs from Linux: no RCU readers, so no maple tree; neighbours are
- * not merged.
- * Locks: mmap_lock, for reading to look, for writing to change. See also: mm/mmap.c.
+ * Terms. A treap is a binary tree by key that is a heap by priority too; priorities are random, so
+ * it is a random tree in whatever order VMAs come: a look takes some 2 ln n steps on average.
+ * Why a treap. Where a place in the list is known, a VMA comes or goes with two rotations on
+ * average however many there are; other balanced trees look after the whole way to the root. The
+ * hint knows the place where something changed last, which is where the next change mostly is.
+ * Differs from Linux: no RCU readers, so no maple tree; neighbours are not merged.
+ * Locks: mmap_lock, for reading to look, for writing to change. See also: mm/mmap.c,
+ * tests/test_mm_model.c.
  */
 #include <errno.h>
 #include <mm.h>
@@ -18,8 +22,7 @@ struct vma *vma_alloc(vaddr_t start, vaddr_t end, u32 prot, u32 flags)
 	struct vma *v = kmem_cache_alloc(vma_cache, GFP_KERNEL);
 
 	if (v)
-		*v = (struct vma){ .start = start, .end = end, .prot = prot, .flags = flags,
-				   .height = 1 };
+		*v = (struct vma){ .start = start, .end = end, .prot = prot, .flags = flags };
 	return v;
 }
 
@@ -35,118 +38,119 @@ void vma_init(void)
 		boot_fail("too little memory: no room for address spaces");
 }
 
-static int height(const struct vma *v)
+/* ---- The tree -------------------------------------------------------------------------------- */
+
+/* Puts a subtree, perhaps an empty one, where old hangs. */
+static void replace(struct mm *mm, const struct vma *old, struct vma *new)
 {
-	return v ? v->height : 0;
+	struct vma *parent = old->parent;
+
+	if (!parent)
+		mm->vmas = new;
+	else if (parent->left == old)
+		parent->left = new;
+	else
+		parent->right = new;
+	if (new)
+		new->parent = parent;
 }
 
-static void update(struct vma *v)
+/* v and its parent change places; the order by address stays. */
+static void rotate_up(struct mm *mm, struct vma *v)
 {
-	v->height = 1 + max(height(v->left), height(v->right));
-}
+	struct vma *parent = v->parent, *between;
 
-static struct vma *rotate_right(struct vma *v)
-{
-	struct vma *top = v->left;
-
-	v->left = top->right;
-	top->right = v;
-	update(v);
-	update(top);
-	return top;
-}
-
-static struct vma *rotate_left(struct vma *v)
-{
-	struct vma *top = v->right;
-
-	v->right = top->left;
-	top->left = v;
-	update(v);
-	update(top);
-	return top;
-}
-
-/* Restores |height(left) - height(right)| <= 1 at v, whose children already have it. */
-static struct vma *rebalance(struct vma *v)
-{
-	int lean = height(v->left) - height(v->right);
-
-	update(v);
-	if (lean > 1) {
-		if (height(v->left->left) < height(v->left->right))
-			v->left = rotate_left(v->left);
-		return rotate_right(v);
+	replace(mm, parent, v);
+	if (parent->left == v) {
+		between = v->right;
+		parent->left = between;
+		v->right = parent;
+	} else {
+		between = v->left;
+		parent->right = between;
+		v->left = parent;
 	}
-	if (lean < -1) {
-		if (height(v->right->right) < height(v->right->left))
-			v->right = rotate_right(v->right);
-		return rotate_left(v);
+	if (between)
+		between->parent = parent;
+	parent->parent = v;
+}
+
+/* Hangs v between its neighbours: one of them has no child there. */
+static void tree_insert(struct mm *mm, struct vma *v)
+{
+	v->left = NULL;
+	v->right = NULL;
+	if (v->prev && !v->prev->right) {
+		v->parent = v->prev;
+		v->parent->right = v;
+	} else if (v->next) {
+		v->parent = v->next;
+		v->parent->left = v;
+	} else {
+		v->parent = NULL;
+		mm->vmas = v;
 	}
+	while (v->parent && v->parent->priority < v->priority)
+		rotate_up(mm, v);
+}
+
+static void tree_remove(struct mm *mm, struct vma *v)
+{
+	while (v->left && v->right)
+		rotate_up(mm, v->left->priority > v->right->priority ? v->left : v->right);
+	replace(mm, v, v->left ? v->left : v->right);
+}
+
+/* ---- The list, and both ---------------------------------------------------------------------- */
+
+static struct vma *last_vma(const struct mm *mm)
+{
+	struct vma *v = mm->vmas;
+
+	while (v && v->right)
+		v = v->right;
 	return v;
 }
 
-static struct vma *insert(struct vma *root, struct vma *v)
+/* A linear congruential generator: its upper bits are what priorities are told apart by. */
+static u32 next_priority(struct mm *mm)
 {
-	if (!root)
-		return v;
-	if (v->start < root->start)
-		root->left = insert(root->left, v);
-	else
-		root->right = insert(root->right, v);
-	return rebalance(root);
-}
-
-/* Takes the leftmost VMA out of root; *first is it. */
-static struct vma *take_first(struct vma *root, struct vma **first)
-{
-	if (!root->left) {
-		*first = root;
-		return root->right;
-	}
-	root->left = take_first(root->left, first);
-	return rebalance(root);
-}
-
-static struct vma *remove(struct vma *root, const struct vma *v)
-{
-	struct vma *next;
-
-	if (v->start < root->start) {
-		root->left = remove(root->left, v);
-	} else if (v->start > root->start) {
-		root->right = remove(root->right, v);
-	} else {
-		if (!root->right)
-			return root->left;
-		struct vma *right = take_first(root->right, &next);
-
-		next->left = root->left;
-		next->right = right;
-		root = next;
-	}
-	return rebalance(root);
+	mm->vma_priority = mm->vma_priority * 1664525 + 1013904223;
+	return mm->vma_priority;
 }
 
 void vma_insert(struct mm *mm, struct vma *v)
 {
-	v->left = NULL;
-	v->right = NULL;
-	v->height = 1;
-	mm->vmas = insert(mm->vmas, v);
+	v->next = vma_find(mm, v->start);
+	v->prev = v->next ? v->next->prev : last_vma(mm);
+	if (v->next)
+		v->next->prev = v;
+	if (v->prev)
+		v->prev->next = v;
+	v->priority = next_priority(mm);
+	tree_insert(mm, v);
+	mm->vma_hint = v;
 	mm->nr_vmas++;
 }
 
 void vma_remove(struct mm *mm, struct vma *v)
 {
-	mm->vmas = remove(mm->vmas, v);
+	tree_remove(mm, v);
+	if (v->next)
+		v->next->prev = v->prev;
+	if (v->prev)
+		v->prev->next = v->next;
+	mm->vma_hint = v->next;
 	mm->nr_vmas--;
 }
 
-struct vma *vma_find(struct mm *mm, vaddr_t addr)
+struct vma *vma_find(const struct mm *mm, vaddr_t addr)
 {
-	struct vma *v = mm->vmas, *best = NULL;
+	struct vma *v = mm->vma_hint, *best = NULL;
 
+	if (v && v->end > addr && (!v->prev || v->prev->end <= addr))
+		return v;
+	v = mm->vmas;
 	while (v) {
 		if (v->end > addr) {
 			best = v;
@@ -158,28 +162,14 @@ struct vma *vma_find(struct mm *mm, vaddr_t addr)
 	return best;
 }
 
-struct vma *vma_prev(struct mm *mm, vaddr_t addr)
-{
-	struct vma *v = mm->vmas, *best = NULL;
-
-	while (v) {
-		if (v->start < addr) {
-			best = v;
-			v = v->right;
-		} else {
-			v = v->left;
-		}
-	}
-	return best;
-}
-
-s64 vma_find_gap(struct mm *mm, vaddr_t hint, u64 length, u64 align)
+s64 vma_find_gap(const struct mm *mm, vaddr_t hint, u64 length, u64 align)
 {
 	vaddr_t at = ALIGN_UP(max(hint, USER_START), align);
+	struct vma *v = vma_find(mm, at);
 
 	while (at <= user_end() && length <= user_end() - at) {
-		struct vma *v = vma_find(mm, at);
-
+		while (v && v->end <= at)
+			v = v->next;
 		if (!v || v->start >= at + length)
 			return (s64)at;
 		at = ALIGN_UP(v->end, align);

@@ -149,9 +149,9 @@ TEST(mm, munmap_splits)
 		EXPECT(low && low->start == va && low->end == va + 3 * PAGE_SIZE);
 		EXPECT(high && high->start == va + 6 * PAGE_SIZE &&
 		       high->end == va + 9 * PAGE_SIZE);
-		EXPECT(vma_prev(mm, va + 6 * PAGE_SIZE) == low);
+		EXPECT(low->next == high && high->prev == low);
 		EXPECT(vma_find(mm, va + 9 * PAGE_SIZE) == NULL);
-		EXPECT(vma_prev(mm, va) == NULL);
+		EXPECT(low->prev == NULL && high->next == NULL);
 		up_read(&mm->mmap_lock);
 		EXPECT_EQ(mm_munmap(mm, va, PAGE_SIZE), 0);
 		EXPECT_EQ(mm_munmap(mm, va + 8 * PAGE_SIZE, PAGE_SIZE), 0);

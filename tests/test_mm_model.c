@@ -167,31 +167,44 @@ static bool operate(void)
 
 /* ---- Comparing the whole ----------------------------------------------------------------- */
 
-/* Height of a tree that is in order and balanced, its VMAs inside [low, high); -1 if it is not. */
-static int check_tree(const struct vma *v, vaddr_t low, vaddr_t high, unsigned int *count)
+#define DEEP 48 /* of 96 VMAs at random some 12 are above each other */
+
+/* Whether a subtree is in order by address, inside [low, high), and a heap by priority. */
+static bool check_tree(const struct vma *v, const struct vma *parent, vaddr_t low, vaddr_t high,
+		       unsigned int depth)
 {
 	if (!v)
-		return 0;
-	if (v->start < low || v->start >= v->end || v->end > high)
-		return -1;
-	int left = check_tree(v->left, low, v->start, count);
-	int right = check_tree(v->right, v->end, high, count);
+		return true;
+	return v->parent == parent && (!parent || v->priority <= parent->priority) &&
+	       v->start >= low && v->start < v->end && v->end <= high && depth < DEEP &&
+	       check_tree(v->left, v, low, v->start, depth + 1) &&
+	       check_tree(v->right, v, v->end, high, depth + 1);
+}
 
-	(*count)++;
-	if (left < 0 || right < 0 || left - right > 1 || right - left > 1 ||
-	    v->height != 1 + max(left, right))
-		return -1;
-	return v->height;
+static unsigned int tree_size(const struct vma *v)
+{
+	return v ? 1 + tree_size(v->left) + tree_size(v->right) : 0;
+}
+
+/* How many there are in the list, if it is linked both ways and in order. */
+static unsigned int list_size(void)
+{
+	const struct vma *prev = NULL;
+	unsigned int n = 0;
+
+	for (const struct vma *v = vma_find(mm, 0); v; prev = v, v = v->next, n++)
+		if (v->prev != prev || (prev && prev->end > v->start))
+			return ~0u;
+	return n;
 }
 
 static bool check_vmas(void)
 {
-	unsigned int count = 0;
 	bool ok;
 
 	down_read(&mm->mmap_lock);
-	ok = EXPECT(check_tree(mm->vmas, USER_START, user_end(), &count) >= 0) &&
-	     EXPECT_EQ(mm->nr_vmas, count);
+	ok = EXPECT(check_tree(mm->vmas, NULL, USER_START, user_end(), 0)) &&
+	     EXPECT_EQ(mm->nr_vmas, tree_size(mm->vmas)) && EXPECT_EQ(mm->nr_vmas, list_size());
 	for (unsigned int i = 0; ok && i < NR; i++) {
 		struct vma *v = vma_find(mm, page_va(i));
 		bool mapped = v && v->start <= page_va(i);
@@ -259,9 +272,9 @@ static void munmap_one_shape(unsigned int first, unsigned int n)
 {
 	u64 value;
 
-	EXPECT_EQ(mm_mmap(mm, base, SMALL * PAGE_SIZE, PROT_READ | PROT_WRITE,
-			  MAP_FIXED | MAP_POPULATE),
-		  base);
+	EXPECT_EQ(
+	    mm_mmap(mm, base, SMALL * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_POPULATE),
+	    base);
 	EXPECT_EQ(mm_munmap(mm, base + first * PAGE_SIZE - PAGE_SIZE, n * PAGE_SIZE), 0);
 	for (unsigned int i = 0; i < SMALL; i++) {
 		bool gone = i + 1 >= first && i + 1 < first + n;
