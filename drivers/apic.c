@@ -7,7 +7,7 @@
  * device; the table behind it says which vector it becomes on which CPU. ISA's 16 lines arrive at
  * inputs that ACPI names.
  * Contexts: a local APIC is its CPU's alone; sending takes two writes with xAPIC, so irqs are off
- * there, and NMI handlers do not send. I/O APICs: boot CPU, at boot.
+ * there, and NMI handlers do not send. I/O APICs: boot CPU, at boot; then with ioapic_lock.
  * See also: include/apic.h, drivers/acpi.c.
  */
 #include <acpi.h>
@@ -17,8 +17,10 @@
 #include <atomic.h>
 #include <boot.h>
 #include <bug.h>
+#include <errno.h>
 #include <kmap.h>
 #include <printk.h>
+#include <spinlock.h>
 
 /* Registers, by offset of the memory form; as an MSR: 0x800 + offset / 16. */
 #define APIC_ID 0x20
@@ -176,9 +178,13 @@ void apic_send_startup(u32 id, u8 page)
 #define ENTRY_LEVEL BIT(15)
 #define ENTRY_MASKED BIT(16)
 
-static volatile u32 *ioapics[ACPI_MAX_IOAPICS];
+static volatile u32 *ioapics[ACPI_MAX_IOAPICS]; /* set at boot */
+static spinlock_t ioapic_lock = SPINLOCK_INIT;
 
-/* A register is chosen by one access and reached by another. */
+/*
+ * A register is chosen by one access and reached by another: ioapic_lock, once there is more than
+ * one CPU.
+ */
 static u32 ioapic_read(unsigned int i, u32 reg)
 {
 	ioapics[i][0] = reg;
@@ -214,11 +220,11 @@ static struct acpi_override isa_line(u32 irq)
 	return (struct acpi_override){ .irq = irq, .gsi = irq };
 }
 
-/* Makes the ISA interrupt that vector on the CPU with that id. Unmasked by the last write. */
-static void ioapic_route_isa(u32 irq, u8 vector, u32 id)
+/* Unmasked by the last write. */
+int apic_route_isa(u32 irq, u8 vector)
 {
 	struct acpi_override line = isa_line(irq);
-	u32 low = vector;
+	u32 low = vector, id = (u32)boot.hwid[0];
 
 	low |= line.active_low ? ENTRY_ACTIVE_LOW : 0;
 	low |= line.level ? ENTRY_LEVEL : 0;
@@ -227,11 +233,43 @@ static void ioapic_route_isa(u32 irq, u8 vector, u32 id)
 
 		if (line.gsi < acpi.ioapics[i].gsi_base || n >= ioapic_inputs(i))
 			continue;
+		bool on = spin_lock_irqsave(&ioapic_lock);
+
 		ioapic_write(i, IOAPIC_ENTRY(n) + 1, id << 24);
 		ioapic_write(i, IOAPIC_ENTRY(n), low);
-		return;
+		spin_unlock_irqrestore(&ioapic_lock, on);
+		return 0;
 	}
-	printk("apic: no I/O APIC has input %u, for interrupt %u", line.gsi, irq);
+	return -ENODEV;
+}
+
+/* ioapic_lock held. */
+static bool ioapic_mask(unsigned int i, u8 vector)
+{
+	bool found = false;
+
+	for (u32 n = 0; n < ioapic_inputs(i); n++) {
+		u32 low = ioapic_read(i, IOAPIC_ENTRY(n));
+
+		if ((u8)low != vector || low & ENTRY_MASKED)
+			continue;
+		ioapic_write(i, IOAPIC_ENTRY(n), low | ENTRY_MASKED);
+		found = true;
+	}
+	return found;
+}
+
+bool apic_mask(unsigned int vector)
+{
+	bool found = vector == VECTOR_APIC_ERROR, on;
+
+	if (found)
+		lapic_write(APIC_LVT_ERROR, LVT_MASKED);
+	on = spin_lock_irqsave(&ioapic_lock);
+	for (unsigned int i = 0; i < acpi.nr_ioapics; i++)
+		found |= ioapic_mask(i, (u8)vector);
+	spin_unlock_irqrestore(&ioapic_lock, on);
+	return found;
 }
 
 /* The two old PICs: their vectors out of the way of exceptions, every line masked. */
@@ -262,6 +300,6 @@ void apic_init(void)
 	}
 	for (unsigned int i = 0; i < acpi.nr_ioapics; i++)
 		ioapic_init(i);
-	if (acpi.nr_ioapics)
-		ioapic_route_isa((u32)boot.console.irq, VECTOR_CONSOLE, (u32)boot.hwid[0]);
+	if (acpi.nr_ioapics && apic_route_isa(boot.console.irq, VECTOR_CONSOLE) != 0)
+		printk("apic: no I/O APIC has an input for interrupt %u", boot.console.irq);
 }

@@ -30,6 +30,7 @@
 #define IN_CLRIP(line) (0x1d00 + 4ULL * ((line) / 32)) /* when read: which lines are raised */
 #define SETIENUM 0x1edc
 #define CLRIE(word) (0x1f00 + 4ULL * (word))
+#define CLRIENUM 0x1fdc
 #define TARGET(line) (0x3000 + 4ULL * (line))
 #define TARGET_HART_SHIFT 18
 #define TARGET_PRIORITY 1
@@ -102,12 +103,21 @@ int aplic_enable(unsigned int line)
 	return 0;
 }
 
+/* A message may have come from elsewhere than from a line of this domain. */
+static bool mask_line(unsigned int line)
+{
+	if (!regs || line > nr_lines)
+		return false;
+	*reg(CLRIENUM) = line;
+	return true;
+}
+
 static void handle(unsigned int line)
 {
 	if (line == boot.console.irq)
 		console_interrupt();
 	else
-		spurious_interrupt(line);
+		spurious_interrupt(line, mask_line);
 	/*
 	 * Orders what the handler did to its device before the next look at the line. Pairs with
 	 * the device.

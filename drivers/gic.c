@@ -116,6 +116,18 @@ void gic_send_sgi(cpumask_t mask, u32 intid)
 		chip->send_sgi(mask, intid);
 }
 
+void gic_unmask(u32 intid)
+{
+	chip->enable(intid);
+}
+
+/* The distributor may have this one going already: it comes once more at most. */
+static bool mask_line(unsigned int intid)
+{
+	chip->disable(intid);
+	return true;
+}
+
 static void run_handler(struct trap_frame *tf, u32 intid)
 {
 	for (unsigned int i = 0; i < nr_handlers; i++)
@@ -123,7 +135,7 @@ static void run_handler(struct trap_frame *tf, u32 intid)
 			handlers[i].fn(tf);
 			return;
 		}
-	spurious_interrupt(intid);
+	spurious_interrupt(intid, mask_line);
 }
 
 /*

@@ -67,6 +67,11 @@ static void v2_enable(u32 intid)
 	gic_write(dist, GICD_ISENABLER + intid / 32 * 4, 1u << intid % 32);
 }
 
+static void v2_disable(u32 intid)
+{
+	gic_write(dist, GICD_ICENABLER + intid / 32 * 4, 1u << intid % 32);
+}
+
 static void v2_send_sgi(cpumask_t mask, u32 intid)
 {
 	unsigned int cpu;
@@ -105,6 +110,7 @@ static const struct gic_chip gic_v2 = {
 	.init_cpu = v2_init_cpu,
 	.stop_cpu = v2_stop_cpu,
 	.enable = v2_enable,
+	.disable = v2_disable,
 	.send_sgi = v2_send_sgi,
 	.ack = v2_ack,
 	.eoi = v2_eoi,

@@ -143,6 +143,20 @@ static void v3_enable(u32 intid)
 	gic_write(dist, GICD_ISENABLER + intid / 32 * 4, 1u << intid % 32);
 }
 
+/* RWP is clear once nobody sees the line enabled any more (IHI 0069, GICD_CTLR and GICR_CTLR). */
+static void v3_disable(u32 intid)
+{
+	volatile void *rd = this_cpu(redist);
+
+	if (intid < GIC_NR_PRIVATE) {
+		gic_write((volatile u8 *)rd + GICR_SGI_BASE, GICD_ICENABLER, 1u << intid);
+		wait_clear(rd, GICR_CTLR, GICR_CTLR_RWP);
+		return;
+	}
+		gic_write(dist, GICD_ICENABLER + intid / 32 * 4, 1u << intid % 32);
+	wait_clear(dist, GICD_CTLR, GICD_CTLR_RWP);
+}
+
 /* ICC_SGI1R_EL1 takes up to 16 CPUs that differ in the low bits of Aff0 only. */
 static u64 sgi_register(u64 mpidr, u32 intid)
 {
@@ -203,6 +217,7 @@ static const struct gic_chip gic_v3 = {
 	.init_cpu = v3_init_cpu,
 	.stop_cpu = v3_stop_cpu,
 	.enable = v3_enable,
+	.disable = v3_disable,
 	.send_sgi = v3_send_sgi,
 	.ack = v3_ack,
 	.eoi = v3_eoi,

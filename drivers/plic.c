@@ -84,9 +84,20 @@ int plic_enable(unsigned int line, unsigned int cpu)
 {
 	if (!regs || line == 0 || line >= nr_lines || contexts[cpu] == NO_CONTEXT)
 		return -EINVAL;
-	*reg(PRIORITY(line)) = 1;
 	*reg(ENABLE(contexts[cpu], line)) |= 1u << line % 32;
+	*reg(PRIORITY(line)) = 1; /* last: QEMU 7.2 looks at what is pending when this changes */
 	return 0;
+}
+
+/*
+ * By priority 0, "never interrupt": a line that is not enabled for a context cannot be completed
+ * there, and what claimed it has yet to do so (PLIC 1.0, "Interrupt Priorities", "Interrupt
+ * Completion").
+ */
+static bool mask_line(unsigned int line)
+{
+	*reg(PRIORITY(line)) = 0;
+	return true;
 }
 
 void plic_interrupt(void)
@@ -98,7 +109,7 @@ void plic_interrupt(void)
 		if (line == boot.console.irq)
 			console_interrupt();
 		else
-			spurious_interrupt(line);
+			spurious_interrupt(line, mask_line);
 		/*
 		 * Orders what the handler did to its device before the completion: else the line,
 		 * still raised, would be taken again for nothing. Pairs with the device.

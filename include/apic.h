@@ -16,6 +16,16 @@ void apic_init(void);
 void apic_init_cpu(void);
 /* Stops its timer, before the CPU is parked. irqs off. */
 void apic_quiet_cpu(void);
+/*
+ * Makes an ISA interrupt that vector on the boot CPU, and unmasks it. -ENODEV if no I/O APIC has
+ * its input. Any CPU, one call at a time.
+ */
+int apic_route_isa(u32 irq, u8 vector);
+/*
+ * Masks what becomes that vector: inputs of I/O APICs, this CPU's APIC errors. False if there is
+ * none. irqs off.
+ */
+bool apic_mask(unsigned int vector);
 /* Ends the interrupt that is being handled. */
 void apic_eoi(void);
 

@@ -35,6 +35,8 @@ int gic_fdt_irq(const struct fdt *f, int node, unsigned int n);
 
 /* Sets what handles an INTID, inside irq_enter()..irq_exit(). Boot CPU, before gic_init_cpu(). */
 void gic_set_handler(u32 intid, gic_handler fn);
+/* Lets a line interrupt, a shared one the boot CPU, a private one this CPU. irqs off. */
+void gic_unmask(u32 intid);
 /* Makes SGI intid pending on each CPU of mask. Any context. Orders earlier stores before it. */
 void gic_send_sgi(cpumask_t mask, u32 intid);
 /* Handles what is pending on this CPU. Between irq_enter() and irq_exit(). */
@@ -48,6 +50,7 @@ struct gic_chip {
 	void (*init_cpu)(void);
 	void (*stop_cpu)(void);
 	void (*enable)(u32 intid);
+	void (*disable)(u32 intid); /* returns once it has taken effect */
 	void (*send_sgi)(cpumask_t mask, u32 intid);
 	u32 (*ack)(void);
 	void (*eoi)(u32 ack);

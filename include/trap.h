@@ -23,8 +23,20 @@ void irq_exit(struct trap_frame *tf);
 void handle_ipi(void);			   /* kernel/smp.c */
 void timer_interrupt(struct trap_frame *tf); /* kernel/time.c */
 void console_interrupt(void);		   /* kernel/console.c: input may be waiting */
-/* An interrupt nobody expects: counted, reported the first times. */
-void spurious_interrupt(unsigned int number);
+
+/*
+ * An interrupt that nobody expects: counted, said when its number first comes. When it storms, it
+ * is silenced: mask(number) keeps its line from interrupting again, at the controller, and returns
+ * whether there is such a line. NULL: nothing can mask it. Between irq_enter() and irq_exit(), or
+ * with irqs off. kernel/spurious.c.
+ */
+#define SPURIOUS_STORM 50 /* times within a second */
+void spurious_interrupt(unsigned int number, bool (*mask)(unsigned int number));
+/* How often it came, and how often it was masked for it. Any context. */
+struct spurious_counts {
+	u64 came, masked;
+};
+struct spurious_counts spurious_counts(unsigned int number);
 
 /* From the NMI entry: no locks, no RCU. */
 void handle_nmi(struct trap_frame *tf);

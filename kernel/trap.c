@@ -5,7 +5,7 @@
  * irq_enter() and irq_exit() bracket each interrupt: RCU may look at this CPU between them even if
  * it was idle, in_interrupt() is true, and the end is where a thread is preempted. Interrupts do
  * not nest: irqs stay off throughout.
- * Rules: R2. Locks: none; irqs off. See also: sched.c (preempt_schedule_irq), rcu.c.
+ * Rules: R2. Locks: none; irqs off. See also: sched.c (preempt_schedule_irq), rcu.c, spurious.c.
  */
 #include <bug.h>
 #include <irqflags.h>
@@ -54,13 +54,4 @@ __noreturn void bad_trap(struct trap_frame *tf, const char *what, u64 code, u64 
 
 	panic("%s (code %#llx, address %#llx) at %#llx %s+%#zx", what, (unsigned long long)code,
 	      (unsigned long long)addr, (unsigned long long)trap_pc(tf), name ? name : "?", offset);
-}
-
-#define SPURIOUS_REPORTS 4
-static unsigned int spurious_count;
-
-void spurious_interrupt(unsigned int number)
-{
-	if (fetch_add_relaxed(&spurious_count, 1) < SPURIOUS_REPORTS)
-		printk("irq: interrupt %u came, and nobody expects it", number);
 }

@@ -26,6 +26,7 @@
 /* Written by irq_init(). */
 static void (*ipi_send)(cpumask_t mask) = sbi_send_ipi;
 static void (*external)(void) = plic_interrupt;
+static int (*enable_line)(unsigned int line); /* NULL: no controller for devices */
 static bool have_imsic;
 
 static const char *init_ipi(const struct fdt *f, const u32 *intc)
@@ -44,13 +45,21 @@ static const char *init_ipi(const struct fdt *f, const u32 *intc)
 	return "SBI";
 }
 
+static int plic_enable_here(unsigned int line)
+{
+	return plic_enable(line, 0);
+}
+
 /* NULL if the console's line leads nowhere. */
 static const char *init_devices(const struct fdt *f, const u32 *intc)
 {
-	if (plic_init(f, intc, boot.nr_cpus) == 0)
+	if (plic_init(f, intc, boot.nr_cpus) == 0) {
+		enable_line = plic_enable_here;
 		return plic_enable(boot.console.irq, 0) == 0 ? "PLIC" : NULL;
+	}
 	if (aplic_init(f, intc, have_imsic) != 0 || aplic_enable(boot.console.irq) != 0)
 		return NULL;
+	enable_line = aplic_enable;
 	if (!aplic_sends_messages())
 		external = aplic_interrupt;
 	return aplic_sends_messages() ? "APLIC by messages" : "APLIC";
@@ -64,6 +73,15 @@ bool irq_init(const struct fdt *f, const u32 *intc)
 	printk("irq: %s for CPUs; %s for devices%s", ipi, devices ? devices : "none",
 	       devices ? "" : ": the console is polled");
 	return devices != NULL;
+}
+
+int irq_unmask(unsigned int line)
+{
+	int err = enable_line ? enable_line(line) : -ENODEV;
+
+	if (!err && have_imsic)
+		imsic_init_cpu(0); /* its file takes what is enabled now */
+	return err;
 }
 
 void irq_init_cpu(unsigned int cpu)

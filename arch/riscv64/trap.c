@@ -58,6 +58,13 @@ bool arch_fixup(struct trap_frame *tf)
 
 /* ---- Interrupts -------------------------------------------------------------------------- */
 
+/* One of this hart's own: sie has a bit for each. */
+static bool mask_cause(unsigned int number)
+{
+	csr_clear(sie, BIT(number % 64));
+	return number < 64;
+}
+
 static void trap_interrupt(struct trap_frame *tf, u64 number)
 {
 	irq_enter(tf);
@@ -74,7 +81,7 @@ static void trap_interrupt(struct trap_frame *tf, u64 number)
 		irq_external();
 		break;
 	default:
-		spurious_interrupt((unsigned int)number);
+		spurious_interrupt((unsigned int)number, mask_cause);
 	}
 	irq_exit(tf);
 }

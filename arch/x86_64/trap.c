@@ -142,7 +142,7 @@ static void interrupt(struct trap_frame *tf)
 		console_interrupt();
 		break;
 	default:
-		spurious_interrupt((unsigned int)tf->vector);
+		spurious_interrupt((unsigned int)tf->vector, apic_mask);
 		break;
 	}
 	if (tf->vector != VECTOR_SPURIOUS) /* the APIC does not count that one (SDM vol. 3, 11.9) */

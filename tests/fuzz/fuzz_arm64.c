@@ -59,7 +59,7 @@ void probe_smc(u64 function)
 {
 }
 
-void spurious_interrupt(u32 nr)
+void spurious_interrupt(u32 nr, bool (*mask)(u32 nr))
 {
 }
 

@@ -56,7 +56,7 @@ void console_interrupt(void)
 {
 }
 
-void spurious_interrupt(u32 nr)
+void spurious_interrupt(u32 nr, bool (*mask)(u32 nr))
 {
 }
 

@@ -68,6 +68,11 @@ void timer_mask(void);
  * reaches CPU 0. intc: each CPU's own controller. Boot CPU.
  */
 bool irq_init(const struct fdt *f, const u32 *intc);
+/*
+ * Lets a device's line interrupt CPU 0, by whichever controller. On that CPU, irqs off. -ENODEV
+ * where no controller was found, -EINVAL for a line that it does not have.
+ */
+int irq_unmask(unsigned int line);
 void irq_init_cpu(unsigned int cpu); /* this CPU takes interrupts; irqs off */
 void irq_send_ipi(cpumask_t mask);   /* any context; orders nothing */
 /* Between irq_enter() and irq_exit(): a software or external interrupt came; or one may be lost. */
