@@ -40,6 +40,9 @@ SECTIONS
 		commands_start = .;
 		KEEP(*(SORT(.commands)))
 		commands_end = .;
+		crashes_start = .;
+		KEEP(*(.crashes))
+		crashes_end = .;
 		tests_start = .;
 		KEEP(*(.tests))
 		tests_end = .;

@@ -49,6 +49,7 @@ enum madt_type {
 	MADT_LAPIC = 0,
 	MADT_IOAPIC = 1,
 	MADT_OVERRIDE = 2,
+	MADT_LAPIC_NMI = 4,
 	MADT_LAPIC_ADDRESS = 5,
 	MADT_X2APIC = 9
 };
@@ -69,6 +70,11 @@ struct madt_entry {
 			u16 flags;
 		} __packed override;
 		struct {
+			u8 uid;
+			u16 flags;
+			u8 lint;
+		} __packed nmi;
+		struct {
 			u16 reserved;
 			u64 base;
 		} __packed address;
@@ -88,7 +94,8 @@ struct madt_entry {
 #define FADT_HW_REDUCED BIT(20)
 #define FADT_SLEEP_CONTROL 244 /* a generic address: space, width, offset, access; address at + 4 */
 
-struct acpi_info acpi;
+/* A PC's NMI comes to pin 1 (MP specification 1.4, 3.6.2.2), unless the MADT says otherwise. */
+struct acpi_info acpi = { .nmi_lint = 1 };
 
 /* ---- Reaching and believing --------------------------------------------------------------- */
 
@@ -229,6 +236,8 @@ static void add_override(const struct madt_entry *e)
 static u32 entry_size(u8 type)
 {
 	switch (type) {
+	case MADT_LAPIC_NMI:
+		return 6;
 	case MADT_LAPIC:
 		return 8;
 	case MADT_IOAPIC:
@@ -258,6 +267,9 @@ static void read_madt_entry(const struct madt_entry *e)
 		break;
 	case MADT_OVERRIDE:
 		add_override(e);
+		break;
+	case MADT_LAPIC_NMI:
+		acpi.nmi_lint = e->nmi.lint & 1;
 		break;
 	case MADT_LAPIC_ADDRESS:
 		acpi.lapic_base = e->address.base;

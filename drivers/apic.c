@@ -39,6 +39,7 @@
 #define APIC_TIMER_DIVIDE 0x3e0
 
 #define SVR_ENABLE BIT(8)
+#define LVT_NMI 0x400
 #define LVT_MASKED BIT(16)
 #define LVT_DEADLINE BIT(18)
 #define TIMER_DIVIDE_16 3
@@ -80,6 +81,8 @@ void apic_init_cpu(void)
 	lapic_write(APIC_TPR, 0);
 	lapic_write(APIC_LVT_LINT0, LVT_MASKED);
 	lapic_write(APIC_LVT_LINT1, LVT_MASKED);
+	if (smp_processor_id() == 0) /* one report is enough */
+		lapic_write(acpi.nmi_lint ? APIC_LVT_LINT1 : APIC_LVT_LINT0, LVT_NMI);
 	lapic_write(APIC_ESR, 0);
 	lapic_write(APIC_LVT_ERROR, VECTOR_APIC_ERROR);
 	lapic_write(APIC_TIMER_DIVIDE, TIMER_DIVIDE_16);

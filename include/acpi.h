@@ -30,6 +30,7 @@ struct acpi_info {
 	unsigned int nr_ioapics;
 	struct acpi_override overrides[ACPI_MAX_OVERRIDES];
 	unsigned int nr_overrides;
+	u32 nmi_lint; /* the pin of local APICs that a machine's NMI comes to */
 	u16 pm_timer, pm1a_control; /* I/O ports, or 0 */
 	phys_t sleep_control;	    /* memory, or 0 */
 };

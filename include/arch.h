@@ -250,6 +250,12 @@ static inline vaddr_t trap_fp(const struct trap_frame *tf);
 static inline bool trap_irqs_on(const struct trap_frame *tf); /* in the interrupted context */
 static inline bool trap_from_user(const struct trap_frame *tf);
 /*
+ * The n-th register that a report of a trap shows, those included that say more of the trap: its
+ * value, and its name in at most TRAP_REGISTER_NAME bytes. False beyond the last.
+ */
+#define TRAP_REGISTER_NAME 7
+bool trap_register(const struct trap_frame *tf, unsigned int n, char *name, u64 *value);
+/*
  * [40] This function's own frame pointer; [41] where the frame at fp keeps caller's fp and return.
  */
 #define arch_frame_pointer() ((vaddr_t)__builtin_frame_address(0))

@@ -21,6 +21,9 @@
  * EXIT_PANIC. Any context. The first caller wins; the others stop.
  */
 __noreturn void panic(const char *fmt, ...) __printf(1, 2);
+/* The same of a trap: with the registers at it, and the backtrace from there. */
+struct trap_frame;
+__noreturn void panic_trap(const struct trap_frame *tf, const char *fmt, ...) __printf(2, 3);
 
 /*
  * One clear line that says what is wrong with what the machine or the user gave us, then power-off

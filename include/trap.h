@@ -38,8 +38,10 @@ struct spurious_counts {
 };
 struct spurious_counts spurious_counts(unsigned int number);
 
-/* From the NMI entry: no locks, no RCU. */
-void handle_nmi(struct trap_frame *tf);
+/*
+ * From the NMI entry: no locks, no RCU. Returns whether it was for what the kernel asks by NMI.
+ */
+bool handle_nmi(struct trap_frame *tf);
 
 /* The trap frame of the interrupt this CPU is handling, or NULL. */
 struct trap_frame *irq_frame(void);
@@ -57,7 +59,7 @@ struct trap_frame *irq_frame(void);
 void do_page_fault(struct trap_frame *tf, vaddr_t addr, u64 flags);
 
 /*
- * Any other synchronous trap, e.g. "illegal instruction": panics with what, code and a backtrace.
+ * Any other trap, e.g. "illegal instruction": panics with what, code, registers and a backtrace.
  */
 __noreturn void bad_trap(struct trap_frame *tf, const char *what, u64 code, u64 addr);
 

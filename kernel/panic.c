@@ -57,14 +57,17 @@ unsigned int warn_count;
 
 /* ---- The side that answers ---------------------------------------------------------------- */
 
-/* Answers if somebody asked. This CPU, irqs off or in an NMI. tf NULL: with the caller itself. */
-static void capture_answer(const struct trap_frame *tf)
+/*
+ * Answers if somebody asked, and returns whether. This CPU, irqs off or in an NMI. tf NULL: with
+ * the caller itself.
+ */
+static bool capture_answer(const struct trap_frame *tf)
 {
 	struct capture *c = this_cpu_ptr(&capture);
 	u64 wanted = (u64)atomic64_read(&c->wanted);
 
 	if (wanted == c->done)
-		return;
+		return false;
 	c->thread = current;
 	c->irqs_on = tf && trap_irqs_on(tf);
 	if (tf && trap_from_user(tf))
@@ -75,6 +78,7 @@ static void capture_answer(const struct trap_frame *tf)
 		c->nr = backtrace_capture(0, arch_frame_pointer(), c->pcs, BACKTRACE_MAX);
 	/* Orders the capture before its announcement. Pairs with capture_wait() and ask_cpu(). */
 	smp_store_release(&c->done, wanted);
+	return true;
 }
 
 void backtrace_ipi(struct trap_frame *tf)
@@ -82,11 +86,13 @@ void backtrace_ipi(struct trap_frame *tf)
 	capture_answer(tf);
 }
 
-void handle_nmi(struct trap_frame *tf)
+bool handle_nmi(struct trap_frame *tf)
 {
-	capture_answer(tf);
+	bool asked = capture_answer(tf);
+
 	if (READ_ONCE(this_cpu(stop_wanted)))
 		stop_this_cpu();
+	return asked;
 }
 
 __noreturn void stop_this_cpu(void)
@@ -191,6 +197,29 @@ void backtrace_print_cpu(unsigned int cpu)
 	local_irq_restore(on);
 }
 
+/* ---- What a trap found ---------------------------------------------------------------------- */
+
+#define REGISTERS_A_LINE 4
+#define REGISTER_TEXT 28
+
+static void print_registers(const struct trap_frame *tf)
+{
+	char line[REGISTERS_A_LINE * REGISTER_TEXT], name[TRAP_REGISTER_NAME];
+	int at = 0;
+	u64 value;
+
+	for (unsigned int n = 0; trap_register(tf, n, name, &value); n++) {
+		at += snprintf(line + at, sizeof(line) - (size_t)at, " %*s %016llx",
+			       TRAP_REGISTER_NAME - 1, name, (unsigned long long)value);
+		if (n % REGISTERS_A_LINE == REGISTERS_A_LINE - 1) {
+			printk("%s", line);
+			at = 0;
+		}
+	}
+	if (at)
+		printk("%s", line);
+}
+
 /* ---- The ends ----------------------------------------------------------------------------- */
 
 __noreturn void power_off(int status)
@@ -253,26 +282,53 @@ void panic_begin(int status, const char *fmt, va_list ap)
 	stop_others();
 }
 
-__noreturn void panic_end(int status)
+/* tf: where the backtrace begins; NULL: here. */
+static __noreturn void end_report(int status, const struct trap_frame *tf)
 {
 	printk("CPU %u, thread \"%.20s\"%s:", smp_processor_id(), current->name,
 	       in_interrupt() ? ", in an interrupt" : "");
-	backtrace_print_current();
+	if (tf)
+		backtrace_print_trap(tf);
+	else
+		backtrace_print_current();
 	print_others();
 	power_off(status);
 }
 
-__noreturn void panic(const char *fmt, ...)
+__noreturn void panic_end(int status)
+{
+	end_report(status, NULL);
+}
+
+static __noreturn void vpanic(const struct trap_frame *tf, const char *fmt, va_list ap)
 {
 	char text[REPORT_MAX];
+	va_list again;
+
+	va_copy(again, ap);
+	panic_begin(EXIT_PANIC, fmt, again);
+	va_end(again);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	printk("PANIC: %s", text);
+	if (tf)
+		print_registers(tf);
+	end_report(EXIT_PANIC, tf);
+}
+
+__noreturn void panic(const char *fmt, ...)
+{
 	va_list ap;
 
 	va_start(ap, fmt);
-	panic_begin(EXIT_PANIC, fmt, ap);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	printk("PANIC: %s", text);
-	panic_end(EXIT_PANIC);
+	vpanic(NULL, fmt, ap);
+}
+
+__noreturn void panic_trap(const struct trap_frame *tf, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vpanic(tf, fmt, ap);
 }
 
 __noreturn void boot_fail(const char *fmt, ...)

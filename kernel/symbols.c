@@ -98,6 +98,7 @@ static bool readable(vaddr_t va)
 
 /* How far from its frame pointer a frame's record may reach on any port (riscv64: below it). */
 #define FRAME_REACH 16
+#define FRAMES_MAX (STACK_SIZE / FRAME_REACH)
 
 static bool frame_readable(vaddr_t fp)
 {
@@ -110,20 +111,33 @@ static bool same_stack(vaddr_t a, vaddr_t b)
 	return ALIGN_DOWN(a, 2 * STACK_SIZE) == ALIGN_DOWN(b, 2 * STACK_SIZE);
 }
 
+/* A function that calls itself is shown so often in a row: what matters more is who began. */
+#define RECURSION_MAX 4
+
+static bool repeats(vaddr_t ret, const vaddr_t *pcs, unsigned int n)
+{
+	unsigned int same = 0;
+
+	while (same < n && pcs[n - 1 - same] == ret)
+		same++;
+	return same >= RECURSION_MAX;
+}
+
 unsigned int backtrace_capture(vaddr_t pc, vaddr_t fp, vaddr_t *pcs, unsigned int max)
 {
-	unsigned int n = 0, strange = 0;
+	unsigned int n = 0, strange = 0, frames = 0;
 
 	if (pc && n < max)
 		pcs[n++] = pc;
-	while (n < max && frame_readable(fp)) {
+	while (n < max && frame_readable(fp) && frames++ < FRAMES_MAX) {
 		vaddr_t caller_fp, ret;
 
 		arch_unwind(fp, &caller_fp, &ret);
 		/* One address outside the text may be a jump to nowhere that trapped. */
 		if (!ret || (!in_text(ret) && ++strange > 1))
 			break;
-		pcs[n++] = ret;
+		if (!repeats(ret, pcs, n))
+			pcs[n++] = ret;
 		/* Up the stack; or from an emergency stack to the one it was entered from. */
 		if (same_stack(fp, caller_fp) && caller_fp <= fp)
 			break;

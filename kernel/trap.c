@@ -52,6 +52,8 @@ __noreturn void bad_trap(struct trap_frame *tf, const char *what, u64 code, u64 
 	size_t offset = 0;
 	const char *name = symbol_name(trap_pc(tf), &offset);
 
-	panic("%s (code %#llx, address %#llx) at %#llx %s+%#zx", what, (unsigned long long)code,
-	      (unsigned long long)addr, (unsigned long long)trap_pc(tf), name ? name : "?", offset);
+	panic_trap(tf, "%s (code %#llx, address %#llx) at %#llx %s+%#zx", what,
+		   (unsigned long long)code,
+		   (unsigned long long)addr, (unsigned long long)trap_pc(tf), name ? name : "?",
+		   offset);
 }

@@ -188,9 +188,7 @@ void do_page_fault(struct trap_frame *tf, vaddr_t addr, u64 flags)
 		this_cpu(faults_failed)++;
 		return;
 	}
-	backtrace_print_trap(tf);
-	panic("page fault: %s %#llx%s", flags & FAULT_WRITE ? "write to"
-			: flags & FAULT_EXEC		    ? "jump to"
-							    : "read of",
-	      (unsigned long long)addr, guess(addr));
+	panic_trap(tf, "page fault: %s %#llx%s",
+		   flags & FAULT_WRITE ? "write to" : flags & FAULT_EXEC ? "jump to" : "read of",
+		   (unsigned long long)addr, guess(addr));
 }

@@ -11,6 +11,8 @@ A configuration's fields, all but the name optional:
   says     texts that must stand in the log: what the kernel found and chose
   main     also run when T, CPUS or MEM ask for something of the user's own
   expect   for one that must not boot: text of the one line in which the kernel must say why
+  crash    for one that goes down by this kind of tests/crash.c, or (None) by what is typed: says
+           begins with what the PANIC line has, and the others stand behind it
   keys     what is typed at the prompt (guest.py); it ends the run
   given    what is handed over in place of what QEMU would (handover.py): another image stands where
            QEMU's loader puts the kernel, and hands it on; "whole" for as it was
@@ -20,6 +22,8 @@ import noise
 ALL = ("x86_64", "arm64", "riscv64")
 DEVICE_TREE = ("arm64", "riscv64")
 BAD_BOOT = 2  # EXIT_BAD_BOOT in include/bug.h
+PANIC = 3     # EXIT_PANIC there
+NO = object()
 
 
 class Config:
@@ -33,6 +37,8 @@ class Config:
         self.says = fields.pop("says", ())
         self.expect = fields.pop("expect", None)
         self.keys = fields.pop("keys", ())
+        self.crash = fields.pop("crash", NO)
+        self.panics = self.crash is not NO
         self.given = fields.pop("given", None)
         self.machine = fields  # what qemu.check() takes
 
@@ -43,7 +49,9 @@ class Config:
             steps.append("test" if self.tests == "*" else f"test {self.tests}")
         if self.stress:
             steps.append(f"stress={self.stress}")
-        if not self.keys:
+        if self.panics and self.crash:
+            steps.append(f"crash {self.crash}")
+        elif not self.keys:
             steps.append("poweroff")
         return f'{self.options} run="{";".join(steps)}"'.strip()
 
@@ -127,6 +135,37 @@ CONFIGS = (
            says=("entered at EL2", "PSCI 1.1 by smc")),
     Config("sv48", ports=("riscv64",), options="sv=48", tests="arch.*", stress=3,
            says=("mmu: 4 levels, user addresses of 47 bits",)),
+)
+
+
+
+def crash(kind, *says, **fields):
+    fields.setdefault("crash", kind)
+    return Config(f"crash-{kind}", tests="", says=says, **fields)
+
+
+# The caller of all kinds is the last of the command's own in the backtrace.
+PROMPT = (" run_line+", " thread_start+")
+CRASHES = (
+    crash("panic", "asked for by the command crash", " crash_panic+", *PROMPT),
+    crash("null", "page fault: write to 0x8 (a NULL pointer?)", " #0 crash_null+", *PROMPT),
+    crash("jump", "page fault: jump to 0x8 (a NULL pointer?)", " #0 ?+0 (0x8)", *PROMPT),
+    crash("trap", " crash_trap+", " #0 crash_trap+", *PROMPT),
+    crash("stack", "kernel stack overflow", " #0 recurse", " crash_stack+", *PROMPT),
+    crash("nmi", "NMI that no CPU sent, of unknown source", " #0 ", " crash_nmi+", *PROMPT,
+          ports=("x86_64",)),
+    crash("nmi-button", "NMI that no CPU sent", "CPU 0, thread ", "CPU 3, thread ",
+          ports=("x86_64",), crash=None,
+          keys=(("Type help for the commands.", b"\x01cnmi\n"),)),
+    crash("double", "double fault (code 0", " rsp 4000000000000000", " #0 crash_double+", *PROMPT,
+          ports=("x86_64",)),
+    crash("serror", "SError: asynchronous external abort (code 0xbe000000", " #0 crash_serror+",
+          *PROMPT, ports=("arm64",)),
+    crash("sp0", "exception while on the wrong stack", " #0 crash_sp0+", *PROMPT,
+          ports=("arm64",)),
+    crash("bus", "external abort (code 0x96000010", " #0 crash_bus+", *PROMPT, ports=("arm64",)),
+    crash("bus", "access fault on a load (code 0x5", " #0 crash_bus+", *PROMPT,
+          ports=("riscv64",)),
 )
 
 BAD = (

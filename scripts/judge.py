@@ -105,3 +105,32 @@ def judge_bad(row, arch, config, outcome, symbols):
         row.add(config.name, "failed", explain(outcome, error, symbols))
     else:
         row.add(config.name, "passed", said[0])
+
+
+def judge_crash(row, arch, config, outcome, symbols):
+    """Fills the row of a run that goes down, and says why and where, once."""
+    errors = [ending_trouble(arch, outcome, (configs.PANIC,))]
+    report = [line.split("] ", 1)[-1] for line in outcome.lines()]
+    begins = [i for i, line in enumerate(report) if line.startswith(BAD_WORDS)]
+    if len(begins) != 1:
+        errors.append(f"{len(begins)} reports where one was due")
+    else:
+        report = report[begins[0]:]
+        if not report[0].startswith(BAD_WORDS[0]) or config.says[0] not in report[0]:
+            errors.append(f"no PANIC with {config.says[0]!r}")
+        at = 0
+        for text in config.says[1:]:
+            at = next((i for i in range(at, len(report)) if text in report[i]), None)
+            if at is None:
+                errors.append(f"no {text!r} where it was due")
+                break
+    errors = [error for error in errors if error]
+    if errors:
+        row.add(config.name, "failed", explain(outcome, "; ".join(errors), symbols))
+    else:
+        row.add(config.name, "passed", report[0])
+
+
+def of(config):
+    """What judges a run of this configuration."""
+    return judge_bad if config.expect else judge_crash if config.panics else judge

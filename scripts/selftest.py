@@ -144,8 +144,8 @@ class Request(unittest.TestCase):
 class Judging(unittest.TestCase):
     """Whole runs, with a shell script in QEMU's place."""
 
-    def run_fake(self, script, stress=0, expect=None, code=1, limit=20):
-        config = configs.Config("fake", stress=stress, expect=expect)
+    def run_fake(self, script, stress=0, code=1, limit=20, **fields):
+        config = configs.Config("fake", stress=stress, **fields)
         row = report.Row("x86_64", "fake")
         with tempfile.TemporaryDirectory() as folder:
             fake = os.path.join(folder, "qemu")
@@ -153,10 +153,7 @@ class Judging(unittest.TestCase):
                 out.write(f"#!/bin/sh\n{script}\nexit {code}\n")
             os.chmod(fake, stat.S_IRWXU)
             outcome = guest.Guest([fake], 1, os.path.join(folder, "log"), limit).run()
-        if expect:
-            judge.judge_bad(row, "x86_64", config, outcome, ([], []))
-        else:
-            judge.judge(row, "x86_64", config, outcome, ([], []))
+        judge.of(config)(row, "x86_64", config, outcome, ([], []))
         return row, "\n".join(case.text for case in row.failed())
 
     def say(self, text):
@@ -206,6 +203,22 @@ class Judging(unittest.TestCase):
         self.assertIn("no line with", text)
         _, text = self.run_fake(self.say(said.replace("2", "0")), expect="too little", code=1)
         self.assertIn("status 0", text)
+
+
+    def test_crash(self):
+        said = ("[ 1.0] PANIC: all is lost\n[ 1.0]   #0 first+0x1\n[ 1.0]   #1 second+0x2\n"
+                "EXIT: STATUS=3\n")
+        for says, out, code, error in (
+                (("lost", "first", "second"), said, 7, ""),
+                (("lost", "second", "first"), said, 7, "no 'first' where it was due"),
+                (("found",), said, 7, "no PANIC with 'found'"),
+                (("lost",), said + said, 7, "2 reports where one was due"),
+                (("lost",), said + "panic while panicking:\n", 7, "2 reports"),
+                (("lost",), "EXIT: STATUS=3\n", 7, "0 reports where one was due"),
+                (("lost",), said.replace("3", "0"), 1, "status 0")):
+            _, text = self.run_fake(self.say(out), code=code, crash="x", says=says)
+            self.assertIn(error, text)
+            self.assertEqual(not error, not text)
 
 
 class Report(unittest.TestCase):

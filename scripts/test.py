@@ -40,7 +40,8 @@ def asked(name):
 def selection(arch):
     """The configurations to run on a port, changed as the user asked."""
     own = asked("T") or asked("CPUS") or asked("MEM")
-    chosen = [c for c in configs.CONFIGS + (() if own else configs.BAD) if arch in c.ports]
+    chosen = [c for c in configs.CONFIGS + (() if own else configs.CRASHES + configs.BAD)
+              if arch in c.ports]
     if asked("CONFIG"):
         chosen = [c for c in chosen if fnmatch.fnmatch(c.name, asked("CONFIG"))]
     elif own:
@@ -137,7 +138,7 @@ def run_one(arch, config, builder):
                           slack=slack(w), keys=config.keys).run()
     row.seconds, row.first_test = outcome.seconds, outcome.first_test
     symbols = guest.load_symbols(f"{qemu.output_dir(w)}/grace.nm")
-    (judge.judge_bad if config.expect else judge.judge)(row, arch, config, outcome, symbols)
+    judge.of(config)(row, arch, config, outcome, symbols)
     touched = handover.trouble(w, config.given)
     if touched:
         row.add("memory", "failed", touched)
@@ -234,7 +235,8 @@ def main():
         return qemu.STATUS_USAGE
     if not any(chosen.values()):
         print(f"make: CONFIG={asked('CONFIG')}: no configuration has this name; there are "
-              + ", ".join(c.name for c in configs.CONFIGS + configs.BAD), file=sys.stderr)
+              + ", ".join(c.name for c in configs.CONFIGS + configs.CRASHES + configs.BAD),
+              file=sys.stderr)
         return qemu.STATUS_USAGE
     rows.append(host_row())
     announce(rows[-1])

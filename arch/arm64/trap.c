@@ -10,6 +10,8 @@
 #include <asm/sysreg.h>
 #include <bug.h>
 #include <gic.h>
+#include <printk.h>
+#include <string.h>
 #include <symbols.h>
 #include <trap.h>
 
@@ -55,6 +57,26 @@ bool arch_fixup(struct trap_frame *tf)
 	if (!e)
 		return false;
 	tf->pc = e->fixup;
+	return true;
+}
+
+bool trap_register(const struct trap_frame *tf, unsigned int n, char *name, u64 *value)
+{
+	static const char names[][TRAP_REGISTER_NAME] = { "sp",	 "pc",	"pstate",
+							  "esr", "far", "ttbr0" };
+	const u64 values[] = { tf->sp,	tf->pc,	 tf->pstate,
+			       tf->esr, tf->far, read_sysreg(ttbr0_el1) };
+	unsigned int i = n - ARRAY_SIZE(tf->x);
+
+	if (n < ARRAY_SIZE(tf->x)) {
+		snprintf(name, TRAP_REGISTER_NAME, "x%u", n);
+		*value = tf->x[n];
+		return true;
+	}
+	if (i >= ARRAY_SIZE(names))
+		return false;
+	strlcpy(name, names[i], TRAP_REGISTER_NAME);
+	*value = values[i];
 	return true;
 }
 

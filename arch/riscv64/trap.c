@@ -8,6 +8,8 @@
 #include <asm/port.h>
 #include <boot.h>
 #include <percpu.h>
+#include <printk.h>
+#include <string.h>
 #include <symbols.h>
 #include <thread.h>
 #include <trap.h>
@@ -54,6 +56,26 @@ bool arch_fixup(struct trap_frame *tf)
 		}
 	}
 	return false;
+}
+
+/* ---- Registers, for a report ------------------------------------------------------------- */
+
+bool trap_register(const struct trap_frame *tf, unsigned int n, char *name, u64 *value)
+{
+	static const char names[][TRAP_REGISTER_NAME] = {
+		"ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", "a0",
+		"a1", "a2", "a3", "a4", "a5", "a6", "a7", "s2", "s3", "s4",
+		"s5", "s6", "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5",
+		"t6", "pc", "status", "cause", "tval", "satp",
+	};
+	const u64 values[] = { tf->epc, tf->status, tf->cause, tf->tval, csr_read(satp) };
+	unsigned int x = n + 1; /* x0 is no news */
+
+	if (n >= ARRAY_SIZE(names))
+		return false;
+	strlcpy(name, names[n], TRAP_REGISTER_NAME);
+	*value = x < ARRAY_SIZE(tf->x) ? tf->x[x] : values[x - ARRAY_SIZE(tf->x)];
+	return true;
 }
 
 /* ---- Interrupts -------------------------------------------------------------------------- */

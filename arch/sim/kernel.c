@@ -49,6 +49,14 @@ __noreturn void panic(const char *fmt, ...)
 	vfinding("panic", fmt, ap);
 }
 
+__noreturn void panic_trap(const struct trap_frame *tf, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfinding("panic", fmt, ap);
+}
+
 __noreturn void boot_fail(const char *fmt, ...)
 {
 	va_list ap;
@@ -85,10 +93,6 @@ void backtrace_ipi(struct trap_frame *tf)
 __noreturn void stop_this_cpu(void)
 {
 	finding("panic", "a CPU was stopped");
-}
-
-void backtrace_print_trap(const struct trap_frame *tf)
-{
 }
 
 bool arch_fixup(struct trap_frame *tf)

@@ -157,9 +157,34 @@ void arch_send_ipi(cpumask_t mask)
 		apic_send_fixed((u32)boot.hwid[cpu], VECTOR_IPI);
 }
 
+/*
+ * Two NMIs that this kernel sends may become one, and one may arrive when what it was sent for has
+ * been seen to. So one that finds nothing to do is foreign for sure only if more came than were
+ * sent, and very likely if none was sent lately.
+ */
+#define NMI_LATE_SEC 1
+struct nmi_counts {
+	u64 sent;  /* any CPU */
+	u64 last;  /* any CPU: arch_cycles() of the last one sent */
+	u64 taken; /* this CPU */
+};
+static DEFINE_PER_CPU(struct nmi_counts, nmi_counts);
+
 void arch_send_nmi(unsigned int cpu)
 {
+	struct nmi_counts *c = per_cpu_ptr(&nmi_counts, cpu);
+
+	fetch_add_relaxed(&c->sent, 1);
+	WRITE_ONCE(c->last, arch_cycles());
 	apic_send_nmi((u32)boot.hwid[cpu]);
+}
+
+bool smp_nmi_foreign(void)
+{
+	struct nmi_counts *c = this_cpu_ptr(&nmi_counts);
+
+	return c->taken > READ_ONCE(c->sent) ||
+	       arch_cycles() - READ_ONCE(c->last) > NMI_LATE_SEC * arch.timer_hz;
 }
 
 /* ---- Invalidating by NMI ------------------------------------------------------------------ */
@@ -197,7 +222,7 @@ void arch_tlb_flush_remote(cpumask_t mask, const struct arch_flush *f)
 		arch_irq_enable();
 }
 
-void smp_nmi_flush(void)
+bool smp_nmi_flush(void)
 {
 	unsigned int me = smp_processor_id(), cpu;
 	/* Orders the marks before the requests. Pairs with arch_tlb_flush_remote() in smp.c. */
@@ -210,6 +235,8 @@ void smp_nmi_flush(void)
 		/* Drop before answer. Pairs with arch_tlb_flush_remote() in smp.c. */
 		fetch_and(&r->waiting, ~cpumask_of(me));
 	}
+	this_cpu(nmi_counts).taken++;
+	return from != 0;
 }
 
 /* ---- Threads ------------------------------------------------------------------------------ */

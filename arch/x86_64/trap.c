@@ -13,6 +13,8 @@
 #include <asm/cpu.h>
 #include <boot.h>
 #include <layout.h>
+#include <printk.h>
+#include <string.h>
 #include <thread.h>
 #include <trap.h>
 
@@ -72,6 +74,36 @@ bool arch_fixup(struct trap_frame *tf)
 		}
 	}
 	return false;
+}
+
+/* ---- Registers, for a report -------------------------------------------------------------- */
+
+#define REGISTER(field) { #field, offsetof(struct trap_frame, field) }
+static const struct {
+	char name[TRAP_REGISTER_NAME];
+	u8 offset;
+} registers[] = {
+	REGISTER(rax), REGISTER(rbx), REGISTER(rcx), REGISTER(rdx), REGISTER(rsi), REGISTER(rdi),
+	REGISTER(rbp), REGISTER(rsp), REGISTER(r8), REGISTER(r9), REGISTER(r10), REGISTER(r11),
+	REGISTER(r12), REGISTER(r13), REGISTER(r14), REGISTER(r15), REGISTER(rip), REGISTER(rflags),
+	REGISTER(cs), REGISTER(ss),
+};
+
+bool trap_register(const struct trap_frame *tf, unsigned int n, char *name, u64 *value)
+{
+	const u64 control[] = { read_cr2(), read_cr3() };
+
+	if (n >= ARRAY_SIZE(registers) + ARRAY_SIZE(control))
+		return false;
+	if (n < ARRAY_SIZE(registers)) {
+		strlcpy(name, registers[n].name, TRAP_REGISTER_NAME);
+		*value = *(const u64 *)((const char *)tf + registers[n].offset);
+		return true;
+	}
+	n -= ARRAY_SIZE(registers);
+	snprintf(name, TRAP_REGISTER_NAME, "cr%u", n + 2);
+	*value = control[n];
+	return true;
 }
 
 /* ---- Exceptions --------------------------------------------------------------------------- */
@@ -164,12 +196,34 @@ void trap_dispatch(struct trap_frame *tf)
 
 extern char idle_hlt[], idle_hlt_end[];
 
+/*
+ * Port B says of two sources whether it was them, on a PC (ICH9 data sheet, 13.7.1, "NMI_SC"); all
+ * ones: there is no such port.
+ */
+#define NMI_SC 0x61
+#define NMI_SC_SERR BIT(7)
+#define NMI_SC_IOCHK BIT(6)
+
+static __noreturn void foreign_nmi(struct trap_frame *tf)
+{
+	u8 port = inb(NMI_SC);
+
+	if (port != 0xff && port & NMI_SC_SERR)
+		bad_trap(tf, "NMI: system error on a bus", port, 0);
+	if (port != 0xff && port & NMI_SC_IOCHK)
+		bad_trap(tf, "NMI: an I/O device's check", port, 0);
+	bad_trap(tf, "NMI that no CPU sent, of unknown source", port, 0);
+}
+
 static void nmi(struct trap_frame *tf)
 {
 	if (tf->rip == (u64)idle_hlt) /* see arch_cpu_idle() in trap.S */
 		tf->rip = (u64)idle_hlt_end;
-	smp_nmi_flush();
-	handle_nmi(tf);
+
+	bool ours = smp_nmi_flush();
+
+	if (!handle_nmi(tf) && !ours && smp_nmi_foreign())
+		foreign_nmi(tf);
 }
 
 void trap_on_ist(struct trap_frame *tf)

@@ -207,6 +207,13 @@ bool arch_fixup(struct trap_frame *tf)
 	return tf->ended;
 }
 
+bool trap_register(const struct trap_frame *tf, unsigned int n, char *name, u64 *value)
+{
+	memcpy(name, "pc", 3);
+	*value = tf->pc;
+	return n == 0;
+}
+
 /* False: the fault ends the copy. */
 static bool fault(vaddr_t va, bool write)
 {

@@ -154,7 +154,9 @@ void mmu_tell_ledger(u64 since, cpumask_t cpus, const struct arch_flush *f);
 
 /* smp.c */
 void smp_prepare(void); /* puts the trampoline in place; boot page tables */
-void smp_nmi_flush(void);
+bool smp_nmi_flush(void); /* does what others ask of this CPU; whether they did */
+/* An NMI that was for nothing: true if it cannot be a late one of this kernel's. */
+bool smp_nmi_foreign(void);
 
 /* time.c */
 void time_calibrate(void);     /* boot CPU: sets arch.timer_hz. Needs the ACPI facts */
