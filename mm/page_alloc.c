@@ -272,6 +272,13 @@ struct page *alloc_pages(unsigned int order, u32 flags)
 	return likely(p) ? page_prepare(p, order, flags) : NULL;
 }
 
+static __noinline struct page *give_zeroed(struct page *p)
+{
+	clear_page(page_to_virt(p));
+	page_give(p);
+	return p;
+}
+
 struct page *alloc_page(u32 flags)
 {
 	unsigned int type = gfp_type(flags);
@@ -283,9 +290,11 @@ struct page *alloc_page(u32 flags)
 		if (!p)
 			return NULL;
 	}
-	if (debug_build || flags & GFP_ZERO)
+	if (debug_build)
 		return page_prepare(p, 0, flags);
 	WRITE_ONCE(p->state, PAGE_STATE(type, 0, 0));
+	if (flags & GFP_ZERO)
+		return give_zeroed(p);
 	page_give(p);
 	return p;
 }

@@ -32,24 +32,31 @@ u64 prot_attr(u32 prot)
 	return attr;
 }
 
+/* From the entry of *level on the way to addr down to the one of `to`, as far as tables lead. */
+static inline pte_t *descend(pte_t *ptep, vaddr_t addr, unsigned int *level, unsigned int to)
+{
+	pte_t pte;
+
+	/*
+	 * WHY SAFE: the caller holds mmap_lock and addr is in a VMA, so the table serves somebody
+	 * and munmap leaves it; or it is a reader that a grace period waits for before the table is
+	 * freed [F1].
+	 */
+	while (*level > to && pte_is_table(pte = pte_read(ptep)))
+		ptep = pte_table(pte) + pt_index(addr, --*level);
+	return ptep;
+}
+
+static inline pte_t *root_entry(const struct mm *mm, vaddr_t addr)
+{
+	return mm->root + pt_index(addr, pt_top_level());
+}
+
 pte_t *pt_walk(struct mm *mm, vaddr_t addr, unsigned int *level)
 {
 	unsigned int l = pt_top_level();
-	pte_t *ptep = mm->root + pt_index(addr, l);
+	pte_t *ptep = descend(root_entry(mm, addr), addr, &l, 0);
 
-	while (l > 0) {
-		pte_t pte = pte_read(ptep);
-
-		if (!pte_present(pte) || pte_leaf(pte, l))
-			break;
-		/*
-		 * WHY SAFE: the caller holds mmap_lock and addr is in a VMA, so the table serves
-		 * somebody and munmap leaves it; or it is a reader that a grace period waits for
-		 * before the table is freed [F1].
-		 */
-		l--;
-		ptep = pte_table(pte) + pt_index(addr, l);
-	}
 	/*
 	 * Reports a caller without the right to be here before it takes the lock of a freed table.
 	 */
@@ -94,23 +101,26 @@ static bool hook_table(struct mm *mm, pte_t *ptep, unsigned int level)
 	return true;
 }
 
-pte_t *pt_walk_alloc(struct mm *mm, vaddr_t addr, unsigned int to)
+/* Makes what is missing of the way from the entry of level on. */
+static __noinline pte_t *make_tables(struct mm *mm, pte_t *ptep, vaddr_t addr, unsigned int level,
+				     unsigned int to)
 {
-	unsigned int l = pt_top_level();
-	pte_t *ptep = mm->root + pt_index(addr, l);
-
-	while (l > to) {
+	while (level > to) {
 		pte_t pte = pte_read(ptep);
 
-		if (pte_none(pte)) {
-			if (!hook_table(mm, ptep, l))
-				return NULL;
-			continue; /* what stands there now, ours or another's */
-		}
-		BUG_ON(!pte_present(pte) || pte_leaf(pte, l));
-		l--;
-		/* WHY SAFE: mmap_lock, as in pt_walk(). */
-		ptep = pte_table(pte) + pt_index(addr, l);
+		BUG_ON(!pte_none(pte) && !pte_is_table(pte)); /* a leaf */
+		if (pte_none(pte) && !hook_table(mm, ptep, level))
+			return NULL;
+		/* What stands there now, ours or another's. */
+		ptep = descend(ptep, addr, &level, to);
 	}
 	return ptep;
+}
+
+pte_t *pt_walk_alloc(struct mm *mm, vaddr_t addr, unsigned int to)
+{
+	unsigned int level = pt_top_level();
+	pte_t *ptep = descend(root_entry(mm, addr), addr, &level, to);
+
+	return likely(level == to) ? ptep : make_tables(mm, ptep, addr, level, to);
 }

@@ -152,7 +152,7 @@ static void flush_by_ipi(struct mm *mm, cpumask_t mask, struct arch_flush *f, u6
 	 * but its walker may read the tables of the loaded root at any time, so freed tables cannot
 	 * wait [T2].
 	 */
-	if (!f->tables || !rule(LAZY_TABLES)) {
+	if (others && (!f->tables || !rule(LAZY_TABLES))) {
 		cpumask_t lazy = lazy_cpus(mm, others, gen);
 
 		others &= ~lazy;
@@ -222,7 +222,8 @@ static void flush(struct mm *mm, struct arch_flush *f)
 	if (pinned)
 		preempt_disable(); /* the local flush is of the CPU that is taken out of the mask */
 	f->tag = rule(TAG_AFTER_CLEAR) ? mm_tag(mm) : READ_ONCE(mm->last_flush_tag);
-	WRITE_ONCE(mm->last_flush_tag, mm_tag(mm));
+	if (debug_build)
+		WRITE_ONCE(mm->last_flush_tag, mm_tag(mm));
 	cpumask_t mask = READ_ONCE(mm->cpu_mask);
 
 	trace(FLUSH_BEGIN, mm->id, mask, f->start);

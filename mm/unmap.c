@@ -208,6 +208,21 @@ static unsigned int ascend(struct cut *c, unsigned int level, vaddr_t va, vaddr_
 	return level;
 }
 
+/* Past what is empty from the entry of level on, to the end of its table or of the range at most. */
+static vaddr_t skip_none(struct cut *c, unsigned int level, vaddr_t next, vaddr_t end)
+{
+	u64 span = pt_span(level);
+	pte_t *ptep = c->way[level];
+
+	while (next < end && !IS_ALIGNED(next, pt_span(level + 1)) &&
+	       pte_none(pte_read(ptep + 1))) {
+		next = min(next + span, end);
+		ptep++;
+	}
+	c->way[level] = ptep;
+	return next;
+}
+
 /* What hangs on the entries that cover [va, end): pages, then tables, lowest first. */
 static void cut(struct cut *c, vaddr_t va, vaddr_t end)
 {
@@ -222,6 +237,8 @@ static void cut(struct cut *c, vaddr_t va, vaddr_t end)
 			zap_pages(c->tlb, c->way[0], va, next);
 		else if (level > 0 && pte_present(pte_read(c->way[level])))
 			zap_huge_leaf(c->tlb, c->way[level], level, va, next);
+		else if (level > 0)
+			next = skip_none(c, level, next, end);
 		level = ascend(c, level, va, next, next == end);
 	}
 }
