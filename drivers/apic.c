@@ -123,8 +123,9 @@ u32 apic_timer_left(void)
 static void send_x2apic(u32 id, u32 command)
 {
 	/*
-	 * A write of this MSR is ordered after nothing by itself. The fences order earlier stores
-	 * before the interrupt. Pairs with hardware: the handler begins after them.
+	 * A write of this MSR is ordered after nothing by itself (SDM vol. 3, 11.12.3). The fences
+	 * order earlier stores before the interrupt. Pairs with hardware: the handler begins after
+	 * them.
 	 */
 	__asm__ __volatile__("mfence; lfence" ::: "memory");
 	wrmsr(MSR_X2APIC + APIC_ICR / 16, (u64)id << 32 | command);

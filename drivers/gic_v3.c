@@ -169,7 +169,8 @@ static u64 sgi_register(u64 mpidr, u32 intid)
 static void v3_send_sgi(cpumask_t mask, u32 intid)
 {
 	/*
-	 * Orders what the handlers will read before the write that makes it pending. Pairs with
+	 * Orders what the handlers will read before the write that makes it pending, which as a
+	 * system register is not ordered by itself (IHI 0069, on observability). Pairs with
 	 * v3_ack() on the target.
 	 */
 	dsb(ishst);

@@ -71,7 +71,9 @@ static bool install(struct mm *mm, pte_t *ptep, unsigned int level, const struct
 		atomic64_add(&mm->nr_pages, 1 << (level * PT_INDEX_BITS));
 		/*
 		 * Release: the zeroes of the page before the entry. Pairs with descend() in
-		 * mm/gup.c.
+		 * mm/gup.c. Where there was no entry, none is in a TLB: what is cleared is
+		 * invalidated before its page can come back [G1], which is what Arm's DDI 0487 D8
+		 * asks for (break-before-make).
 		 */
 		user_entry_publish(ptep,
 				   arch_pte_leaf(page_to_phys(page), prot_attr(v->prot), level),

@@ -131,7 +131,7 @@ static void stack_unmap(vaddr_t stack)
 		pa[i] = kmap_clear(stack + i * PAGE_SIZE);
 	/*
 	 * Orders the clearing before the giving back, for every CPU. Pairs with the interrupt
-	 * handler that answers. [G1]
+	 * handler that answers. [G1] (Arm's DDI 0487 D8: break-before-make.)
 	 */
 	kmap_flush(stack, stack + STACK_SIZE);
 	slot_put(stack);

@@ -208,7 +208,7 @@ static unsigned int ascend(struct cut *c, unsigned int level, vaddr_t va, vaddr_
 	return level;
 }
 
-/* Past what is empty from the entry of level on, to the end of its table or of the range at most. */
+/* Past what is empty from the entry of level on, to the end of its table or the range at most. */
 static vaddr_t skip_none(struct cut *c, unsigned int level, vaddr_t next, vaddr_t end)
 {
 	u64 span = pt_span(level);

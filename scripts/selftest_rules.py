@@ -6,6 +6,7 @@ import unittest
 
 import golden
 import guest
+import hardware
 import rulebook
 import rules
 
@@ -15,6 +16,48 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 class Tree(unittest.TestCase):
     def test_table_documents_and_matrix_agree(self):
         self.assertEqual(rulebook.check_tree(os.path.dirname(HERE)), [])
+
+
+class Hardware(unittest.TestCase):
+    CODE = """/* Nothing. */
+static int other(void)
+{
+}
+
+/*
+ * A clean, and more (DDI 0487 D7, on
+ * caches).
+ */
+static void clean(const void *p)
+{
+\tasm("dc civac"); /* errata notice: 819472 */
+}
+"""
+
+    def faults(self, row):
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkdir(os.path.join(folder, "docs"))
+            for name, text in ((hardware.TABLE, row), ("a.c", self.CODE)):
+                with open(os.path.join(folder, name), "w", encoding="utf-8") as out:
+                    out.write(text + "\n")
+            return "\n".join(hardware.check_tree(folder))
+
+    def test_tree(self):
+        self.assertEqual(hardware.check_tree(os.path.dirname(HERE)), [])
+
+    def test_rows(self):
+        for place, asks, fault in (
+                ("`a.c`: `clean`", "DDI 0487 D7, caches; errata notice: 819472", ""),
+                ("`a.c`: `clean`", "DDI 0487 D8, caches", "does not cite 'D8'"),
+                ("`a.c`: `clean`", "errata notice: 819473", "does not cite '819473'"),
+                ("`a.c`: `other`", "DDI 0487 D7", "does not cite 'DDI 0487'"),
+                ("`a.c`: `clean`", "common sense", "cites no manual"),
+                ("`a.c`: `cleans`", "DDI 0487 D7", "is not defined there"),
+                ("`b.c`: `clean`", "DDI 0487 D7", "no such file"),
+                ("`a.c` `clean`", "DDI 0487 D7", "not a row")):
+            self.assertIn(fault, self.faults(f"| {place} | something | {asks} |"))
+        self.assertEqual(self.faults("| `a.c`: `clean` | something | DDI 0487 D7 |"), "")
+        self.assertIn("no rows", self.faults("| place |"))
 
 
 class Rulebook(unittest.TestCase):

@@ -3,12 +3,14 @@
 """make lint: the rules of style that a script can check, over every source file of the tree.
 
 Sizes, blanks, SPDX lines; no architecture conditional outside arch/; both ends of an ordering pair
-exist and name each other. And what rulebook.py checks: rules against guards, drawings, documents.
+exist and name each other. And what rulebook.py checks: rules against guards, drawings, documents;
+and hardware.py: docs/hardware.md against the places that it lists.
 """
 import os
 import re
 import sys
 
+import hardware
 import rulebook
 
 LINE_MAX = 100
@@ -212,7 +214,7 @@ def check_tree(root="."):
 
 
 def main():
-    faults = check_tree() + rulebook.check_tree()
+    faults = check_tree() + rulebook.check_tree() + hardware.check_tree()
     print("\n".join(faults) if faults else "no faults")
     return 1 if faults else 0
 

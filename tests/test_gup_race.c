@@ -254,7 +254,7 @@ TEST(rule, F1_table_waits_for_a_walk_in_progress)
 	test_mm_leave(mm);
 }
 
-/* By the maskable one it is held up by the walk, and nobody has freed anything before that is over. */
+/* By the maskable one the walk holds it up, and nobody has freed anything before that is over. */
 static struct unmapping {
 	struct mm *mm;
 	vaddr_t va;

@@ -199,7 +199,8 @@ from_el2:
 
 /*
  * The bss, tables and stacks in it, lines in the caches thrown away: before it is written, so that
- * no old dirty line is written back over it; and after, so that no old clean line hides it.
+ * no old dirty line is written back over it; and after, so that no old clean line hides it
+ * (DDI 0487 B2, on mismatched memory attributes; the boot protocol: only the image is clean).
  */
 invalidate_bss:
 	adr_l	x0, bss_start
@@ -278,7 +279,7 @@ put_pages:
 /*
  * x0 = TTBR1. The identity map goes into TTBR0. The local TLB and instruction cache may hold
  * anything after reset: they are emptied before the first translation, which the ISBs keep behind
- * it.
+ * it (DDI 0487 D7 and D8, on caches and TLBs at reset; D19, on synchronization of registers).
  * Clobbers x1 to x4.
  */
 enable_mmu:
@@ -311,8 +312,8 @@ enable_mmu:
 /*
  * void boot_swap_ttbr1(phys_t root, phys_t empty): called at its identity address, everything
  * masked. Old and new tables map the same addresses with leaves of other sizes, so the TLB must
- * hold nothing of the old ones when the new ones can be walked (D8, break-before-make): the empty
- * root stands between them.
+ * hold nothing of the old ones when the new ones can be walked (DDI 0487 D8, break-before-make):
+ * the empty root stands between them.
  */
 	.globl boot_swap_ttbr1
 boot_swap_ttbr1:

@@ -43,7 +43,10 @@ static void check_features(void)
 		boot_fail("CPU %u lacks PAN, which CPU 0 has", smp_processor_id());
 }
 
-/* From now on the kernel's own loads and stores cannot reach user pages. */
+/*
+ * From now on the kernel's own loads and stores cannot reach user pages. SPAN counts from the ISB
+ * on (DDI 0487 D19, on synchronization of registers).
+ */
 static void enable_pan(void)
 {
 	write_sysreg(sctlr_el1, read_sysreg(sctlr_el1) & ~(u64)SCTLR_SPAN);
@@ -88,7 +91,10 @@ void arch_cpu_init(void)
 	__asm__ __volatile__("msr daifclr, #5" ::: "memory");
 }
 
-/* A pending masked interrupt ends WFI: there is no window between the caller's test and it. */
+/*
+ * A pending masked interrupt ends WFI: there is no window between the caller's test and it
+ * (DDI 0487 D1, on Wait For Interrupt).
+ */
 void arch_cpu_idle(void)
 {
 	/* Stores are complete before the CPU sleeps: asleep, some stop draining them. */

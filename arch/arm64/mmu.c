@@ -57,21 +57,26 @@ void mmu_init(unsigned int va_bits)
 /*
  * CPUs on which the DSB behind a TLBI may not wait for every access that used what was dropped: it
  * takes a second TLBI and DSB (Arm's errata notices: 1286807 and 4193800 of the Cortex-A 76, and
- * those of the same text for the others; 2441007 of the 55, 2441009 of the 510). Arm's part
- * numbers, in every revision.
+ * those of the same text for the others, CVE-2025-10263; 2441007 of the 55, 2441009 of the 510;
+ * and what other makers say of theirs). MIDR's implementer and part, in every revision.
  */
 static void check_errata(void)
 {
-	static const u16 parts[] = {
-		0xd05, 0xd46,					  /* Cortex-A 55, 510 */
-		0xd0b, 0xd0e, 0xd0d, 0xd41, 0xd42, 0xd4b, 0xd47,  /* Cortex-A 76 to 710 */
-		0xd44, 0xd4c, 0xd48, 0xd4e, 0xd82, 0xd85,	  /* Cortex-X 1 to 925 */
-		0xd0c, 0xd49, 0xd40, 0xd4f, 0xd84, 0xd83,	  /* Neoverse-N 1, 2, -V 1 to 3 */
+	static const u32 parts[] = {
+		0x41d05, 0x41d46,				/* Cortex-A 55, 510 */
+		0x41d0b, 0x41d0e, 0x41d0d, 0x41d41,		/* Cortex-A 76, 76AE, 77, 78 */
+		0x41d42, 0x41d4b, 0x41d47,			/* Cortex-A 78AE, 78C, 710 */
+		0x41d44, 0x41d4c, 0x41d48, 0x41d4e, 0x41d82,	/* Cortex-X 1, 1C, 2, 3, 4 */
+		0x41d85, 0x41d8c, 0x41d90,			/* X925; C1-Ultra, -Premium */
+		0x41d0c, 0x41d49, 0x41d40, 0x41d4f,		/* Neoverse-N 1, 2; -V 1, 2 */
+		0x41d84, 0x41d83,				/* Neoverse-V 3, 3AE */
+		0x6dd49, 0x4e010, 0x51800,			/* Cobalt 100, Olympus, Falkor */
 	};
 	u64 midr = read_sysreg(midr_el1);
+	u64 part = midr >> 24 << 12 | (midr >> 4 & 0xfff);
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(parts) && !READ_ONCE(repeat_tlbi); i++) {
-		if (midr >> 24 == 0x41 && (midr >> 4 & 0xfff) == parts[i]) {
+		if (part == parts[i]) {
 			printk("tlb: CPU %u needs each TLBI twice (an erratum)",
 			       smp_processor_id());
 			WRITE_ONCE(repeat_tlbi, true);
@@ -93,7 +98,8 @@ phys_t mmu_hw_kernel_root(void)
 
 /*
  * The boot CPU still has the identity map in TTBR0, and goes through it to change TTBR1; the others
- * came with the final one. Then the user half is set to its size, with nothing in it.
+ * came with the final one. Then the user half is set to its size, with nothing in it. An ISB behind
+ * each write of a register that walks depend on (DDI 0487 D19, on synchronization of registers).
  */
 void mmu_init_cpu(void)
 {
@@ -122,6 +128,7 @@ void arch_root_init(pte_t *root)
 {
 }
 
+/* DDI 0487 D8, on changing ASID and table base. */
 void arch_root_load(phys_t root, unsigned int tag, bool flush)
 {
 	struct arch_flush all = { .tag = tag, .end = ~0ULL };
@@ -266,8 +273,9 @@ static void drop(const struct arch_flush *f, bool shared)
 }
 
 /*
- * Order: see the head of this file. Pairs with hardware: the first DSB with the walks of the CPUs
- * that are told, the later ones with the end of their accesses.
+ * Order: see the head of this file, and DDI 0487 D8, on completion of TLB maintenance. Pairs with
+ * hardware: the first DSB with the walks of the CPUs that are told, the later ones with the end of
+ * their accesses.
  */
 static void invalidate(const struct arch_flush *f, bool shared)
 {

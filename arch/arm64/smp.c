@@ -90,13 +90,17 @@ void cpus_init(const struct fdt *f)
 		boot_fail("device tree: no CPU in /cpus");
 }
 
-/* Cleans to the point of coherency: what a CPU with its caches off reads is what was written. */
+/*
+ * Cleans to the point of coherency: what a CPU with its caches off reads is what was written
+ * (DDI 0487 D7, on cache maintenance). And invalidates, since a Cortex-A 53 up to r0p2 may get a
+ * clean alone wrong (errata notice: 826319, 827319, 824069, 819472).
+ */
 static void clean_to_memory(const void *p, size_t size)
 {
 	u64 line = 4ULL << (read_sysreg(ctr_el0) >> 16 & 0xf);
 
 	for (vaddr_t a = ALIGN_DOWN((vaddr_t)p, line); a < (vaddr_t)p + size; a += line)
-		__asm__ __volatile__("dc cvac, %0" ::"r"(a) : "memory");
+		__asm__ __volatile__("dc civac, %0" ::"r"(a) : "memory");
 }
 
 int arch_cpu_start(unsigned int cpu, struct thread *idle)

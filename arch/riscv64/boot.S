@@ -40,6 +40,7 @@ _start:
 	.4byte	0
 
 boot_hart:
+	fence.i				/* the loader wrote the image (unprivileged, Zifencei) */
 	csrw	sie, zero
 	la	t0, early_trap
 	csrw	stvec, t0
@@ -104,7 +105,7 @@ boot_hart:
 high:
 	la	t0, early_trap
 	csrw	stvec, t0
-	sfence.vma
+	sfence.vma			/* a write of satp orders nothing (privileged, 4.1.11) */
 	la	sp, init_stack + 2 * STACK_SIZE
 	la	tp, init_thread
 	mv	s0, zero

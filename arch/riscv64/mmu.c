@@ -169,7 +169,7 @@ void mmu_init(void)
 	arch.range_flush_spares_walk_caches = true;
 	arch.caches_invalid = !cpu_isa_has("svvptc");
 	have_svinval = cpu_isa_has("svinval");
-	/* Firmware that lists Svpbmt has enabled it for S-mode (menvcfg.PBMTE). */
+	/* Firmware that lists Svpbmt has enabled it for S-mode (privileged, Svpbmt: menvcfg). */
 	pte_device_bits |= cpu_isa_has("svpbmt") ? PTE_PBMT_IO : 0;
 	cpu_feature("sv%u asid%u%s%s%s", arch.va_bits + 1, bits,
 		    arch.caches_invalid ? "" : " svvptc", have_svinval ? " svinval" : "",
@@ -205,7 +205,7 @@ void arch_root_load(phys_t root, unsigned int tag, bool flush)
 	 */
 	smp_mb();
 	csr_write(satp, mmu_satp(root, tag));
-	/* Behind the write, as the specification wants it when a tag changes hands. */
+	/* Behind the write, when a tag changes hands (privileged specification, 4.2.1). */
 	if (flush) {
 		flush_tag(tag);
 		tell_ledger_all(since, cpumask_of(smp_processor_id()), tag);

@@ -105,7 +105,10 @@ save_rest:
 2:	csrw	sstatus, s1			/* opens user access again where it was open */
 	ld	s1, TF_EPC(sp)
 	csrw	sepc, s1
-	/* Ends any LR of the trap's own, which must not let the interrupted code's SC succeed. */
+	/*
+	 * Ends any LR of the trap's own, which must not let the interrupted code's SC succeed
+	 * (unprivileged, 8.2).
+	 */
 	addi	s2, sp, TF_EPC
 	sc.d	zero, s1, (s2)
 	ld	x1, TF_X(1)(sp)

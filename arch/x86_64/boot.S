@@ -168,7 +168,10 @@ make_tables:
 	movl	$(PHYS(boot_pml4) + TABLE), PHYS(boot_pml5) + 511 * 8
 	jmp	made
 
-/* edi = 64-bit code to go on at, physical. */
+/*
+ * edi = 64-bit code to go on at, physical. The order is that of SDM vol. 3, 9.8.5: PAE and tables,
+ * long mode, then paging.
+ */
 enter_64:
 	movl	PHYS(boot_cr4), %eax
 	movl	%eax, %cr4

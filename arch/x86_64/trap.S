@@ -132,9 +132,10 @@ entry_on_ist:
 	iretq
 
 /*
- * void arch_cpu_idle(void). STI takes effect behind the next instruction, so no interrupt comes
- * between the two. An NMI may: after it, what was pending would be taken before HLT, which then
- * would wait for something else. So the NMI handler skips the HLT if it would return to it.
+ * void arch_cpu_idle(void). STI takes effect behind the next instruction (SDM vol. 2, STI), so no
+ * interrupt comes between the two. An NMI may: after it, what was pending would be taken before
+ * HLT, which then would wait for something else. So the NMI handler skips the HLT if it would
+ * return to it.
  */
 	.globl	arch_cpu_idle, idle_hlt, idle_hlt_end
 arch_cpu_idle:

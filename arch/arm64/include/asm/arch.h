@@ -112,8 +112,8 @@ static inline bool pte_user_allows(pte_t pte, bool write)
  * Release: orders the stores that filled the table or page before the entry's, for software walkers
  * and for other CPUs' table walkers, which follow the entry by address dependency. Pairs with
  * pte_read() in pgtable.h and with hardware.
- * DSB ISHST: the store is complete for this CPU's own walker before the next access begins (D8,
- * ordering of table walks). Pairs with hardware.
+ * DSB ISHST: the store is complete for this CPU's own walker before the next access begins
+ * (DDI 0487 D8, on ordering of table walks). Pairs with hardware.
  * ISB, kernel half only: an instruction already past translation would take the old "invalid", and
  * a kernel access cannot bear the fault. A user access can: it faults, finds the entry valid, and
  * is tried again, behind an exception return that synchronises as an ISB does.

@@ -7,7 +7,10 @@
 
 #include <asm/page.h>
 
-/* MAIR_EL1: index 0 normal write-back, index 1 device nGnRE. */
+/*
+ * MAIR_EL1: index 0 normal write-back, index 1 device nGnRE: no gathering, no reordering, and never
+ * read in advance (DDI 0487 B2, on device memory).
+ */
 #define MAIR_VALUE 0x04ff
 
 /*

@@ -94,10 +94,10 @@ static inline bool pte_user_allows(pte_t pte, bool write)
  * The release orders what the entry points to before the entry, for walkers in software and in
  * hardware: their loads behind pte_read() depend on it.
  * A TLB may hold "not present" (no Svvptc), and only SFENCE.VMA orders the store before this CPU's
- * own walks. A kernel entry is therefore followed by one. A user entry is not: an access that still
- * finds it absent traps, and mm_fault_locked() in mm/fault.c fences and lets it try again. One here
- * would be paid at every fault, and under QEMU, where any SFENCE.VMA drops the whole TLB, it would
- * hide invalidations that are missing elsewhere.
+ * own walks (privileged specification, 4.2.1). A kernel entry is therefore followed by one. A user
+ * entry is not: an access that still finds it absent traps, and mm_fault_locked() in mm/fault.c
+ * fences and lets it try again. One here would be paid at every fault, and under QEMU, where any
+ * SFENCE.VMA drops the whole TLB, it would hide invalidations that are missing elsewhere.
  */
 static inline void arch_pte_publish(pte_t *ptep, pte_t pte, bool kernel)
 {

@@ -42,7 +42,7 @@ static inline pte_t arch_pte_leaf(phys_t pa, u64 attr, unsigned int level)
 	v |= attr & PA_EXEC ? 0 : PTE_NX;
 	v |= attr & PA_USER ? PTE_U : 0;
 	v |= attr & PA_GLOBAL ? PTE_G : 0;
-	v |= attr & PA_DEVICE ? PTE_PWT | PTE_PCD : 0; /* PAT entry 3: uncacheable */
+	v |= attr & PA_DEVICE ? PTE_PWT | PTE_PCD : 0; /* PAT entry 3, UC (SDM vol. 3, 12.12.3) */
 	v |= attr & PA_SPECIAL ? PTE_SW_SPECIAL : 0;
 	v |= level > 0 ? PTE_PS : 0;
 	return (pte_t){ v };
