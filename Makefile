@@ -29,13 +29,13 @@
 ##  APPEND="run=test;stress=10;poweroff"   the kernel's command line
 ##  GIC=2|3 (arm64)  CPU=MODEL  MACHINE=NAME,PROPERTY=...  QEMU_ARGS="..."  QEMU=PROGRAM
 ##  PAGE_SIZE=4K|16K|64K (arm64)  the granule
-##  BUILD=debug|release   RULES=switch|fixed   EXTRA_CFLAGS="..."  CROSS=PREFIX-
+##  BUILD=debug|release|count   RULES=switch|fixed   EXTRA_CFLAGS="..."  CROSS=PREFIX-
 ##  T="GLOB"    (test) only the selftests whose suite.name it matches
 ##  CONFIG=GLOB (test) only these configurations; STRESS=60  seconds of each race
 ##  RULE=GLOB  (rules) only these, by name or id; TLB=ipi|unmaskable; SEEDS=2  runs of each; JOBS=n
 ##  SECONDS=600 (torture, fuzz) on each port; SEED=7; HOSTS=a,b  on other hosts, with GNU parallel
-##  BASE=FILE  (bench) what changed against those figures; CHECK=1 the same twice, and none grew;
-##             ACCEPT=1 takes them as those that later runs are held to
+##  LANE=insn|smp (bench) instructions; counts on 2, 4, 8 CPUs.  BASE=FILE  what changed since then
+##  CHECK=1 (bench) the same twice, and none grew; ACCEPT=1  later runs are held to these
 ##  DRY=1  print the QEMU command line, do nothing      V=1  print every command
 PORTS := x86_64 arm64 riscv64
 TEST_PORTS := $(if $(filter undefined,$(origin ARCH)),$(PORTS),$(ARCH))
@@ -49,7 +49,7 @@ DRY ?=
 space := $() $()
 accept = $(if $(filter $(subst $(space),+,$($(1))),$(2)),,$(error $(1)=$($(1)): accepted are $(2)))
 $(call accept,ARCH,$(PORTS))
-$(call accept,BUILD,debug release)
+$(call accept,BUILD,debug release count)
 $(call accept,RULES,switch fixed)
 $(call accept,PAGE_SIZE,4K $(if $(filter arm64,$(ARCH)),16K 64K))
 
@@ -77,14 +77,14 @@ FLAGS = -std=gnu11 -O2 -g -ffreestanding -fno-builtin -fno-common -fno-pic -fno-
 	-Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wmissing-prototypes \
 	-Wvla -Werror -nostdinc -isystem $(gcc_include) \
 	-Iinclude -Iarch/$(ARCH)/include $(ARCH_CFLAGS) \
-	$(if $(filter debug,$(BUILD)),-DGRACE_DEBUG) \
+	$(if $(filter debug,$(BUILD)),-DGRACE_DEBUG) $(if $(filter count,$(BUILD)),-DGRACE_COUNT) \
 	$(if $(filter fixed,$(RULES)),-DGRACE_RULES_FIXED) -DGRACE_PAGE_$(PAGE_SIZE) $(EXTRA_CFLAGS)
 LDFLAGS := -nostdlib -static -no-pie \
 	-Wl,--build-id=none,-z,max-page-size=0x1000,-z,noexecstack,--no-warn-rwx-segments
 
-SRC := $(sort $(wildcard arch/$(ARCH)/*.c arch/$(ARCH)/*.S kernel/*.c mm/*.c tests/*.c)) \
-	$(addprefix drivers/,$(DRIVERS)) $(addprefix tests/,$(TESTS)) \
-	$(if $(filter release,$(BUILD)),$(sort $(wildcard tests/bench/*.c)))
+SRC := $(sort $(wildcard arch/$(ARCH)/*.c arch/$(ARCH)/*.S kernel/*.c mm/*.c tests/*.c \
+	$(if $(filter-out debug,$(BUILD)),tests/bench/*.c tests/bench/$(BUILD)/*.c))) \
+	$(addprefix drivers/,$(DRIVERS)) $(addprefix tests/,$(TESTS))
 OBJ := $(SRC:%=$(O)/%.o)
 SHIM := $(patsubst tests/shim/%.S,$(O)/shim.img,$(wildcard tests/shim/$(ARCH).S))
 OUTPUTS := $(O)/grace.elf $(O)/grace.img
@@ -94,7 +94,7 @@ all: $(OUTPUTS) $(SHIM)
 run debug: $(if $(DRY),,tools all)
 	@python3 scripts/run.py $(filter debug,$@)
 
-trace: $(if $(DRY),,tools $(if $(filter release,$(BUILD)),,all))
+trace: $(if $(DRY),,tools $(if $(filter debug,$(BUILD)),all))
 	@python3 scripts/trace.py
 
 # As words, not by the environment: some shells keep a clock of their own in SECONDS.

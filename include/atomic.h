@@ -16,6 +16,7 @@
 #define GRACE_ATOMIC_H
 
 #include <asm/barrier.h> /* arch_mb_after_rmw(), cpu_relax() */
+#include <contention.h> /* count_rmw(): empty but in builds that count */
 #include <types.h>
 
 #define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
@@ -32,12 +33,14 @@
 /* Any integer or pointer lvalue of 1 to 8 bytes. Full barriers when they succeed. */
 #define xchg(p, v)                                                                                 \
 	({                                                                                         \
+		count_rmw(p);                                                                      \
 		typeof(*(p)) xchg_old = __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST);           \
 		arch_mb_after_rmw();                                                               \
 		xchg_old;                                                                          \
 	})
 #define cmpxchg(p, old, new)                                                                       \
 	({                                                                                         \
+		count_rmw(p);                                                                      \
 		typeof(*(p)) cmpxchg_old = (old);                                                  \
 		if (__atomic_compare_exchange_n((p), &cmpxchg_old, (new), false, __ATOMIC_SEQ_CST, \
 						__ATOMIC_SEQ_CST))                                 \
@@ -46,6 +49,7 @@
 	})
 #define cmpxchg_acquire(p, old, new)                                                               \
 	({                                                                                         \
+		count_rmw(p);                                                                      \
 		typeof(*(p)) cmpxchg_old = (old);                                                  \
 		(void)__atomic_compare_exchange_n((p), &cmpxchg_old, (new), false,                 \
 						  __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);             \
@@ -53,23 +57,30 @@
 	})
 #define fetch_add(p, v)                                                                            \
 	({                                                                                         \
+		count_rmw(p);                                                                      \
 		typeof(*(p)) fetch_old = __atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST);           \
 		arch_mb_after_rmw();                                                               \
 		fetch_old;                                                                         \
 	})
 #define fetch_or(p, v)                                                                             \
 	({                                                                                         \
+		count_rmw(p);                                                                      \
 		typeof(*(p)) fetch_old = __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST);            \
 		arch_mb_after_rmw();                                                               \
 		fetch_old;                                                                         \
 	})
 #define fetch_and(p, v)                                                                            \
 	({                                                                                         \
+		count_rmw(p);                                                                      \
 		typeof(*(p)) fetch_old = __atomic_fetch_and((p), (v), __ATOMIC_SEQ_CST);           \
 		arch_mb_after_rmw();                                                               \
 		fetch_old;                                                                         \
 	})
-#define fetch_add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+#define fetch_add_relaxed(p, v)                                                                    \
+	({                                                                                         \
+		count_rmw(p);                                                                      \
+		__atomic_fetch_add((p), (v), __ATOMIC_RELAXED);                                    \
+	})
 
 typedef struct {
 	int counter;
@@ -95,6 +106,7 @@ typedef struct {
 	}                                                                                          \
 	static inline void pfx##_add(T *v, I i)                                                    \
 	{                                                                                          \
+		count_rmw(&v->counter);                                                            \
 		__atomic_fetch_add(&v->counter, i, __ATOMIC_RELAXED);                              \
 	}                                                                                          \
 	static inline void pfx##_inc(T *v)                                                         \
@@ -134,6 +146,7 @@ typedef struct {
 	{                                                                                          \
 		I c = pfx##_read(v);                                                               \
 		while (c != 0) {                                                                   \
+			count_rmw(&v->counter);                                                    \
 			if (__atomic_compare_exchange_n(&v->counter, &c, c + i, false,             \
 							__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {     \
 				arch_mb_after_rmw();                                               \

@@ -37,8 +37,10 @@ static inline void spin_lock_init_at(spinlock_t *l, vaddr_t place)
 /* Acquire. Pairs with the release in raw_spin_unlock(). */
 static inline void raw_spin_lock(spinlock_t *l)
 {
-	u16 me = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
+	u16 me = fetch_add_relaxed(&l->next, 1);
 
+	if (count_build && READ_ONCE(l->owner) != me)
+		count_lock_wait();
 	while (smp_load_acquire(&l->owner) != me)
 		cpu_relax();
 }

@@ -32,6 +32,7 @@ static void wait_for_handoff(struct mutex *m)
 	struct mutex_waiter w = { .thread = current };
 
 	BUG_ON(m->owner == current);
+	count_lock_wait();
 	list_add_tail(&w.node, &m->waiters);
 	while (READ_ONCE(m->owner) != current) {
 		thread_prepare_sleep();

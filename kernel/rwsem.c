@@ -130,6 +130,7 @@ static __noinline void wait_for_turn(struct rwsem *s, bool write)
 	bool lost = false;
 
 	BUG_ON(READ_ONCE(s->writer) == current); /* another's may come and go meanwhile */
+	count_lock_wait();
 	spin_lock(&s->lock);
 	list_add_tail(&w.node, &s->waiters);
 	/*

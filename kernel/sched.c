@@ -343,6 +343,7 @@ static void pass(bool preempt)
 	if (unlikely(prev->preempt_count != (prev == rq->idle ? PREEMPT_ONE : 0)))
 		panic("schedule() by %s with preemption off: count %#x", prev->name,
 		      prev->preempt_count);
+	count_pause(true);
 	rcu_note_context_switch();
 	raw_spin_lock(&rq->lock);
 	WRITE_ONCE(rq->passes, rq->passes + 1);
@@ -353,6 +354,7 @@ static void pass(bool preempt)
 		switch_to(rq, prev, next);
 	else
 		raw_spin_unlock(&rq->lock);
+	count_pause(false);
 }
 
 /*

@@ -53,7 +53,7 @@ static void stretch(const unsigned int *delay)
 /* Waits in the window for as long as a test wants to have a walker there. */
 static void hold(enum gup_window window)
 {
-	if (!debug_build || likely(READ_ONCE(gup_hold) != window))
+	if (!(debug_build || count_build) || likely(READ_ONCE(gup_hold) != window))
 		return;
 	cpumask_t me = cpumask_of(smp_processor_id());
 

@@ -6,44 +6,29 @@
 
 Lane insn counts instructions on one emulated CPU, two for what takes two, and repeats to the digit.
 CHECK=1 runs it twice, wants the same figures, and none above tests/bench/instructions.json by more
-than SLACK; ACCEPT=1 writes that file and the tables of docs/performance.md.
+than SLACK; ACCEPT=1 writes that file and the tables of docs/performance.md. Lane smp is in
+bench_smp.py. CHECK=1 without LANE checks both.
 """
-import json
 import os
-import re
 import subprocess
 import sys
 
 import bench_plot
 import bench_rows
+import bench_run
+import bench_smp
 import doctor
-import guest
 import qemu
 import test
+from bench_run import BOX, CPU, DOCUMENT, OUT, Failed, load, not_equal, run, save, say, show
 
-OUT = "build/bench"
-HERE = os.path.dirname(os.path.abspath(__file__))
-ACCEPTED = os.path.join(HERE, "../tests/bench/instructions.json")
-DOCUMENT = os.path.join(HERE, "../docs/performance.md")
+ACCEPTED = os.path.join(bench_run.HERE, "../tests/bench/instructions.json")
 SLACK = 0.02
-TIME_LIMIT = 300
-BOX = {"build": "release", "rules": "fixed", "page_size": "4K", "boot": "", "accel": "tcg",
-       "gic": "", "machine": ""}
 # One tick of the clock for each instruction, and nothing in the machine that is not the same twice.
 COUNTED = ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01,clock=vm"]
-CPU = {"x86_64": "max,-erms,-fsrm,-rdrand,-rdseed"}  # rep stos: one count a turn, so not by bytes
 # name, CPUs, memory. Without ipi on riscv64: tests/bench/bench_pair.c says why.
 INSN = (("insn", 1, "256M"), ("period", 2, "256M"), ("ipi", 2, "256M"))
 SWEEP = (("sweep", 1, "1G"),)
-LINE = re.compile(r"^BENCH (\S+) (\d+) (\d+)$")
-
-
-class Failed(Exception):
-    """A run that gave no figures; the text says why and where its log is."""
-
-
-def say(text=""):
-    print(text, flush=True)
 
 
 def command(arch, name, cpus, mem):
@@ -52,26 +37,6 @@ def command(arch, name, cpus, mem):
     words = qemu.command(w)
     words[words.index("-accel") + 1] = "tcg,thread=single"
     return words + COUNTED
-
-
-def parse(text):
-    """{row: [total, operations]}, in the order of the run."""
-    return {m[1]: [int(m[2]), int(m[3])] for m in map(LINE.match, text) if m}
-
-
-def run(arch, name, cpus, mem):
-    """The figures of one boot."""
-    log = f"{OUT}/{arch}-{name}.log"
-    words = command(arch, name, cpus, mem)
-    if test.asked("V"):
-        say(qemu.show(words))
-    outcome = guest.Guest(words, cpus, log, TIME_LIMIT).run()
-    lines = outcome.lines()
-    if outcome.trouble or outcome.said != 0 or f"BENCH-END {name} 0" not in lines:
-        said = [line for line in lines if line.startswith("BENCH-FAILED")]
-        why = "; ".join(said) or outcome.trouble or f"it ended with status {outcome.said}"
-        raise Failed(f"{arch}: bench {name}: {why}; log: {log}")
-    return parse(lines)
 
 
 SIZES = {"arch": "kernel", "drivers": "kernel", "kernel": "kernel", "mm": "kernel",
@@ -105,19 +70,11 @@ def measure(arch, sets):
             say("riscv64: row ipi SKIPPED: QEMU lets no other CPU run while one waits in PAUSE "
                 "under -icount")
             continue
-        figures.update(run(arch, name, cpus, mem))
+        figures.update(run(command(arch, name, cpus, mem), cpus, name, f"{OUT}/{arch}-{name}.log"))
     return figures
 
 
 # ---- Tables --------------------------------------------------------------------------------------
-
-def show(value):
-    if value is None:
-        return "-"
-    if value >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}".removesuffix(".0")
-
 
 def cells(row, arch, ours):
     """The cells of a row of the table."""
@@ -134,19 +91,6 @@ HEAD = ("row", "Linux 6.1", "less entry", "ours at most", "ours", "Linux / ours"
 def table_cells(arch, cost):
     return [HEAD] + [cells(row, arch, cost[row.name]) for row in bench_rows.ROWS
                      if row.name in cost]
-
-
-def text_table(arch, cost):
-    lines = table_cells(arch, cost)
-    widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
-    return "\n".join("  ".join(c.rjust(w) if 0 < i < 7 else c.ljust(w) for i, (c, w) in
-                               enumerate(zip(line, widths))).rstrip() for line in lines)
-
-
-def markdown(arch, cost):
-    lines = table_cells(arch, cost)
-    lines.insert(1, ["---"] + ["--:"] * 6 + ["---"])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 # ---- Comparing -----------------------------------------------------------------------------------
@@ -186,18 +130,6 @@ def changes(base, now, slack=SLACK):
     return found
 
 
-def load(path):
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
-
-
-def save(path, data):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(re.sub(r"\[\s+([^][]*?),\s+([^][]*?)\s+\]", r"[\1, \2]",
-                          json.dumps(data, indent=1)) + "\n")
-
-
 def say_changes(arch, base, now):
     for name, before, after in changes(base, now):
         part = f" {(after / before - 1) * 100:+.1f} %" if before and after is not None else ""
@@ -205,14 +137,6 @@ def say_changes(arch, base, now):
 
 
 # ---- The lanes -----------------------------------------------------------------------------------
-
-def not_equal(arch, first, second):
-    faults = [f"{arch}: {name}: {first.get(name)} in one run, {second.get(name)} in the next"
-              for name in sorted(set(first) | set(second)) if first.get(name) != second.get(name)]
-    say(f"{arch}: {len(first)} figures, " + ("not the same twice" if faults else
-                                             "the same twice, to the digit"))
-    return faults
-
 
 def grown(arch, base, now):
     """Rows above what is accepted, or gone, or not accepted yet. Sweeps are not held."""
@@ -250,14 +174,9 @@ def plots(figures):
 
 
 def write_document(figures):
-    with open(DOCUMENT, encoding="utf-8") as file:
-        text = file.read()
     for arch, rows in figures.items():
-        text = re.sub(f"(<!-- {arch}: begin -->\n).*?(<!-- {arch}: end -->)",
-                      lambda m, a=arch, r=rows: m[1] + markdown(a, bench_rows.per_op(r)) + "\n" +
-                      m[2], text, flags=re.S)
-    with open(DOCUMENT, "w", encoding="utf-8") as file:
-        file.write(text)
+        bench_run.write_between(DOCUMENT, arch, bench_run.markdown(
+            table_cells(arch, bench_rows.per_op(rows))))
 
 
 def lane_insn(ports):
@@ -265,7 +184,7 @@ def lane_insn(ports):
     for arch in ports:
         figures[arch] = measure(arch, INSN + SWEEP)
         say(f"\n{arch}: instructions an operation\n" +
-            text_table(arch, bench_rows.per_op(figures[arch])))
+            bench_run.plain(table_cells(arch, bench_rows.per_op(figures[arch]))))
     plots(figures)
     result = {"tools": {a: v for a, v in tools().items() if a in figures}, "figures": figures}
     save(f"{OUT}/instructions.json", result)
@@ -291,29 +210,48 @@ def lane_check(ports):
     return 1 if faults else 0
 
 
-LANES = {"insn": lane_insn}
+def insn_commands(arch):
+    return [command(arch, *one) for one in INSN + SWEEP]
 
 
-def main():
-    ports, lane = sys.argv[1:] or list(qemu.PORTS), test.asked("LANE") or "insn"
-    if lane not in LANES:
-        print(f"make: LANE={lane}: accepted are {', '.join(LANES)}", file=sys.stderr)
-        return qemu.STATUS_USAGE
+# name: (builds, command lines for a port, what measures, what checks)
+LANES = {"insn": ((BOX,), insn_commands, lane_insn, lane_check),
+         "smp": ((bench_smp.BOX,), bench_smp.commands, bench_smp.lane, bench_smp.check)}
+
+
+def wanted():
+    """The lanes asked for: without LANE the instructions, or with CHECK=1 all that is held."""
+    if test.asked("LANE"):
+        return [test.asked("LANE")]
+    return ["insn", "smp"] if test.asked("CHECK") else ["insn"]
+
+
+def run_lane(name, ports):
+    boxes, commands, measure_lane, check_lane = LANES[name]
     if test.asked("DRY"):
         for arch in ports:
-            for name, cpus, mem in INSN + SWEEP:
-                say(qemu.show(command(arch, name, cpus, mem)))
+            say("\n".join(map(qemu.show, commands(arch))))
         return 0
     for arch in ports:
-        failure = test.build({"arch": arch, **BOX})
-        if failure is not None:
-            say(failure)
-            return 1
+        for box in boxes:
+            failure = test.build({"arch": arch, **box})
+            if failure is not None:
+                say(failure)
+                return 1
     try:
-        return (lane_check if test.asked("CHECK") else LANES[lane])(ports)
+        return (check_lane if test.asked("CHECK") else measure_lane)(ports)
     except Failed as error:
         say(str(error))
         return 1
+
+
+def main():
+    ports = sys.argv[1:] or list(qemu.PORTS)
+    for lane in wanted():
+        if lane not in LANES:
+            print(f"make: LANE={lane}: accepted are {', '.join(LANES)}", file=sys.stderr)
+            return qemu.STATUS_USAGE
+    return max(run_lane(lane, ports) for lane in wanted())
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def check(wanted):
     if w["arch"] not in PORTS:
         raise BadRequest(f"ARCH={w['arch']}: accepted are {', '.join(PORTS)}")
     for name, accepted in (("accel", ("tcg", "kvm")),
-                           ("build", ("debug", "release")), ("rules", ("switch", "fixed")),
+                           ("build", ("debug", "release", "count")), ("rules", ("switch", "fixed")),
                            ("page_size", PORTS[w["arch"]].get("page_sizes", ("4K",)))):
         if w[name] not in accepted:
             raise BadRequest(f"{name.upper()}={w[name]}: accepted are {', '.join(accepted)}")

@@ -10,6 +10,8 @@ import xml.etree.ElementTree as ET
 import bench
 import bench_plot
 import bench_rows
+import bench_run
+import bench_smp
 
 
 def quietly(function, *args):
@@ -21,7 +23,7 @@ class Figures(unittest.TestCase):
     def test_reads_rows_and_nothing_else(self):
         text = ["Grace on x86_64", "BENCH gup1 6400 64", "BENCH munmap/512 100 512",
                 "BENCH-END insn 0", "BENCH broken x 1", " BENCH indented 1 1"]
-        self.assertEqual(bench.parse(text), {"gup1": [6400, 64], "munmap/512": [100, 512]})
+        self.assertEqual(bench_run.parse(text), {"gup1": [6400, 64], "munmap/512": [100, 512]})
 
     def test_costs_are_per_operation_and_periods_in_ticks(self):
         cost = bench_rows.per_op({"munmap512": [5120, 512], "munmap4096": [49152, 4096],
@@ -39,23 +41,23 @@ class Figures(unittest.TestCase):
             self.assertEqual(len(quietly(bench.grown, "arm64", base, now)), bad, now)
 
     def test_a_digit_is_a_difference(self):
-        self.assertEqual(quietly(bench.not_equal, "arm64", {"a": [10, 1]}, {"a": [10, 1]}), [])
+        self.assertEqual(quietly(bench_run.not_equal, "arm64", {"a": [10, 1]}, {"a": [10, 1]}), [])
         for other in ({"a": [11, 1]}, {}, {"a": [10, 1], "b": [1, 1]}):
-            self.assertEqual(len(quietly(bench.not_equal, "arm64", {"a": [10, 1]}, other)), 1)
+            self.assertEqual(len(quietly(bench_run.not_equal, "arm64", {"a": [10, 1]}, other)), 1)
 
     def test_the_file_comes_back_as_it_was(self):
         data = {"tools": {"arm64": ["12.2.0", "7.2"]}, "figures": {"arm64": {"a": [1, 2]}}}
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "f.json")
-            bench.save(path, data)
-            self.assertEqual(bench.load(path), data)
+            bench_run.save(path, data)
+            self.assertEqual(bench_run.load(path), data)
 
     def test_every_row_is_held_and_published(self):
-        accepted = bench.load(bench.ACCEPTED)["figures"]
+        accepted = bench_run.load(bench.ACCEPTED)["figures"]
         with open(bench.DOCUMENT, encoding="utf-8") as file:
             document = file.read()
         for arch, figures in accepted.items():
-            table = bench.markdown(arch, bench_rows.per_op(figures))
+            table = bench_run.markdown(bench.table_cells(arch, bench_rows.per_op(figures)))
             self.assertIn(table, document, f"{arch}: make bench ACCEPT=1 writes both")
             missing = {r.name for r in bench_rows.ROWS} - set(bench_rows.per_op(figures))
             self.assertEqual(missing, {"ipi"} if arch == "riscv64" else set())
@@ -87,6 +89,53 @@ class Plot(unittest.TestCase):
     def test_more_is_higher_and_further_right(self):
         axis = bench_plot.Axis([1, 100], 0, 300)
         self.assertEqual([axis.at(v) for v in (1, 10, 100)], [0, 150, 300])
+
+
+class Counts(unittest.TestCase):
+    figures = {"2/ipi/munmap-all/told": [8, 8], "2/ipi/munmap-all/range": [8, 8],
+               "2/ipi/munmap-all/mm": [0, 8], "4/ipi/munmap-all/told": [24, 8],
+               "8/ipi/munmap-all/told": [56, 8], "2/nmi/munmap-all/told": [0, 8],
+               "2/ipi/walkers-1/refused": [1, 1], "8/ipi/walkers-1/refused": [1, 1],
+               "8/ipi/walkers-7/refused": [14, 7]}
+
+    def row(self, name, figures=None):
+        table = bench_smp.table_cells("x86_64", "ipi", figures or self.figures)
+        return next(line for line in table if line[0] == name)
+
+    def test_machines_and_transports_are_apart(self):
+        self.assertEqual(bench_smp.of_transport(self.figures, 2, "nmi"),
+                         {"munmap-all/told": [0, 8]})
+
+    def test_a_row_has_each_machine(self):
+        self.assertEqual(self.row("munmap-all/told"),
+                         ("munmap-all/told", "1 / 3 / 7", "1 / 3 / 7", "1 / 3 / 7", "1", "1",
+                          "holds"))
+        self.assertEqual(self.row("munmap-all/flushes")[3], "1")
+
+    def test_one_machine_above_the_limit_loses(self):
+        more = {**self.figures, "4/ipi/munmap-all/told": [25, 8]}
+        self.assertEqual(self.row("munmap-all/told", more)[-1], "LOSES")
+
+    def test_the_worst_number_of_walkers_counts(self):
+        self.assertEqual(self.row("walkers/refused")[3:], ("1 / 2", "-", "2", "LOSES"))
+
+    def test_growth_is_a_fault_and_less_is_not(self):
+        for told, bad in ((24, 0), (23, 0), (25, 1)):
+            now = {**self.figures, "4/ipi/munmap-all/told": [told, 8]}
+            self.assertEqual(len(quietly(bench_smp.grown, "x86_64", self.figures, now)), bad)
+        gone = {k: v for k, v in self.figures.items() if not k.startswith("4")}
+        self.assertEqual(len(quietly(bench_smp.grown, "x86_64", self.figures, gone)), 1)
+        self.assertEqual(len(quietly(bench_smp.grown, "x86_64", gone, self.figures)), 1)
+
+    def test_every_row_is_counted_and_published(self):
+        accepted = bench_run.load(bench_smp.ACCEPTED)["figures"]
+        with open(bench_run.DOCUMENT, encoding="utf-8") as file:
+            document = file.read()
+        for arch, figures in accepted.items():
+            for transport in bench_smp.TRANSPORTS[arch]:
+                table = bench_smp.table_cells(arch, transport, figures)
+                self.assertEqual([r.name for r in bench_smp.ROWS], [t[0] for t in table[1:]])
+                self.assertIn(bench_run.markdown(table), document)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,11 @@ void bench_fail(const char *fmt, ...)
 	failures++;
 }
 
+unsigned int bench_failures(void)
+{
+	return failures;
+}
+
 /* ---- The clock ------------------------------------------------------------------------- */
 
 /* Two instructions a turn on every port: count down, branch. */

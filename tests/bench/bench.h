@@ -50,6 +50,8 @@ void bench_meter_row(const char *name, const struct meter *m, u64 ops);
 void bench_sweep_row(const char *sweep, u64 x, u64 total, u64 ops);
 /* Says what went wrong, and makes the whole run fail: a figure of something else is no figure. */
 void bench_fail(const char *fmt, ...) __printf(1, 2);
+/* How often that was. */
+unsigned int bench_failures(void);
 #define BENCH_CHECK(cond)                                                                          \
 	({                                                                                         \
 		bool bench_ok = (cond);                                                            \
