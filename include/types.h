@@ -63,6 +63,7 @@ typedef u64 pfn_t;
 #define __unused __attribute__((unused))
 #define __noreturn __attribute__((noreturn))
 #define __noinline __attribute__((noinline))
+#undef __always_inline /* the C library of a host program has one too */
 #define __always_inline inline __attribute__((always_inline))
 #define __no_reorder __attribute__((no_reorder)) /* keeps its place among others in a file */
 #define __must_check __attribute__((warn_unused_result))
