@@ -7,6 +7,8 @@ What each must come to stands in tests/model/expected.json, and the run fails wh
   holds      all rules on: every state looked at, nothing reported
   found      the rule is off: reported, by the assertion that is named there, or a deadlock
   redundant  the rule is off, and every state looked at all the same: nothing is reported
+Each rule's cell is also held against what the explorer says of that rule on the machines of that
+transport (tests/sim/golden); a difference has its reason in tests/sim/differences.txt, or it fails.
 With RULE=GLOB only those rules, and the shortest trail of each that is found.
 """
 import concurrent.futures
@@ -20,6 +22,7 @@ import tempfile
 import textwrap
 import time
 
+import golden
 import rulebook
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -27,6 +30,7 @@ MODELS = os.path.join(os.path.dirname(HERE), "tests", "model")
 EXPECTED = os.path.join(MODELS, "expected.json")
 TRANSPORTS = {"ipi": ["-DMASKABLE"], "unmaskable": [], "any": []}
 DEADLOCK = "deadlock"
+EXPLORERS = {"found": "found", "redundant": "exhausted"}  # what the explorer calls a verdict
 TIME_LIMIT = 120  # seconds for one cell
 # Breadth first: the first report is the shortest. Processes that an interrupt stops allow no
 # reduction. Compiling takes longer than searching: so without optimisation.
@@ -184,6 +188,34 @@ def disagreement(cell):
     return text + ("\n" + cell.detail if cell.verdict not in ("holds", "redundant") else "")
 
 
+def machines(transport):
+    """The explorer's machines of a transport."""
+    of = {"ipi": [f"{port}/ipi" for port in golden.UNMASKABLE],
+          "unmaskable": [f"{port}/{name}" for port, name in golden.UNMASKABLE.items()]}
+    return of.get(transport) or of["ipi"] + of["unmaskable"]
+
+
+def explored(rule_id, transport, root):
+    """What the explorer says there, in a word: "found", "exhausted"; two where machines differ."""
+    said = golden.verdicts(rule_id, root)
+    return ",".join(sorted({golden.kind(said.get(m, ("", ""))[1]) for m in machines(transport)}))
+
+
+def compare(done, ids, root):
+    """Cells in which the explorer says something else, for no reason that is known."""
+    faults, differences = [], golden.Differences(root)
+    for cell in done:
+        if cell.rule not in ids or cell.verdict not in EXPLORERS:
+            continue  # all on, an ordering that is no rule, or a search that failed anyway
+        said = explored(ids[cell.rule], cell.transport, root)
+        if said != EXPLORERS[cell.verdict] and not differences.explain(
+                f"model:{cell.scenario}", ids[cell.rule], cell.transport, cell.verdict, said):
+            faults.append(f"model:{cell.scenario} {ids[cell.rule]} {cell.transport}: "
+                          f"{cell.verdict} | {said}")
+    needless = [] if len(done) < len(cells(load())) else differences.needless("model:*")
+    return faults + needless
+
+
 def chosen(every, glob, ids):
     if not glob:
         return every
@@ -193,7 +225,8 @@ def chosen(every, glob, ids):
 
 
 def main():
-    ids = {rule.name: rule.id for rule in rulebook.Book(os.path.dirname(HERE)).rules}
+    root = os.path.dirname(HERE)
+    ids = {rule.name: rule.id for rule in rulebook.Book(root).rules}
     glob = os.environ.get("RULE", "")
     every = chosen(cells(load()), glob, ids)
     if not every:
@@ -214,10 +247,16 @@ def main():
     wrong = [cell for cell in done if not cell.agrees()]
     for cell in wrong:
         print("\nDISAGREES: " + disagreement(cell))
+    faults = compare(done, ids, root)
+    for fault in faults:
+        print(f"\nEXPLORER: {fault}")
+    rules = sum(cell.rule in ids for cell in done)
     states = sum(cell.states for cell in done)
     print(f"\nmodel: {len(done)} cells, {states} states, {time.monotonic() - begin:.0f} s: " +
-          (f"{len(wrong)} DISAGREE" if wrong else "all as expected"))
-    return 1 if wrong else 0
+          (f"{len(wrong)} DISAGREE" if wrong else "all as expected") +
+          f"; {rules} of rules, " + (f"{len(faults)} NOT as the explorer says" if faults else
+                                     "as the explorer says"))
+    return 1 if wrong or faults else 0
 
 
 if __name__ == "__main__":
