@@ -11,20 +11,11 @@ import re
 import subprocess
 import sys
 
+import counterexample
 import golden
 
 SIM = os.environ.get("SIM_PROGRAM") or "build/sim/sim"
-COLUMN = 36
-DESCRIPTOR = 128 # bytes of a struct page
 REDUCED = ("adopt", "gup_two", "page_gup", "switch_flush") # checked each time: reduction()
-OPS = ["", "reads", "writes", "changes", "fence", "MMU", "irqs on"]
-KINDS = {"ipi": "takes the IPI", "tick": "tick", "drain": "a store leaves the buffer"}
-# What the kernel says of itself (include/trace.h), as far as it makes a counterexample clearer.
-EVENTS = {"CLEAR": "clears the entry of page {}", "UNHOOK": "unhooks table {}",
-          "HOOK": "hooks {}", "FREE": "frees frame {}", "ALLOC": "gets frame {}",
-          "ROOT_LOAD": "loads root {}", "LAZY": "is lazy", "FALLBACK": "no memory for a batch",
-          "ROLLOVER": "new generation of tags", "WALK_BEGIN": "walks {}", "WALK_END": "has walked",
-          "GP_END": "the grace period ends"}
 
 
 def usage():
@@ -83,180 +74,10 @@ def run_sim(scenario, machine, rule=None, bound=None, seconds="600", delays=None
     if rule:
         command += ["--knockout", rule]
     done = subprocess.run(command, capture_output=True, text=True)
-    result = {"status": done.returncode, "trace": [], "events": [], "command": command,
-              "error": done.stderr.strip(), "scenario": scenario, "machine": machine}
-    for line in done.stdout.splitlines():
-        word, _, rest = line.partition(" ")
-        if word == "step":
-            result["trace"].append(rest.split())
-            result["events"].append([])
-        elif word == "event" and result["events"]:
-            result["events"][-1].append(rest.split())
-        else:
-            result[word] = rest
+    result = {"status": done.returncode, "command": command, "error": done.stderr.strip(),
+              "scenario": scenario, "machine": machine, "rule": rule}
+    counterexample.parse(done.stdout.splitlines(), result)
     return result
-
-
-# ---- The counterexample ----------------------------------------------------------------------
-
-def resolve(addresses):
-    """For each address the inline chain of (function, file, line), innermost first."""
-    text = subprocess.run(["addr2line", "-a", "-f", "-i", "-e", SIM, *addresses],
-                          capture_output=True, text=True, check=True).stdout.splitlines()
-    chains, chain = [], None
-    for i, line in enumerate(text):
-        if re.match(r"0x[0-9a-f]+$", line):
-            chain = []
-            chains.append(chain)
-        elif chain is not None and (text[i - 1].startswith("0x") or ":" in text[i - 1]):
-            place = re.sub(r" \(discriminator.*", "", text[i + 1]) if i + 1 < len(text) else "?:0"
-            name, _, number = place.rpartition(":")
-            chain.append((line, os.path.relpath(name) if name.startswith("/") else name,
-                          int(number) if number.isdigit() else 0))
-    return chains
-
-
-def layout():
-    """The addresses of <layout.h> by name."""
-    with open("arch/sim/include/layout.h", encoding="utf-8") as source:
-        return {name: int(value, 16) for name, value in
-                re.findall(r"#define (\w+) (0x[0-9a-f]+)UL?", source.read())}
-
-
-def symbol_at(address):
-    """name+offset of the program's data there; None outside of all."""
-    text = subprocess.run(["nm", "-n", SIM], capture_output=True, text=True, check=True).stdout
-    symbols = [(int(a, 16), name) for a, _, name in
-               (line.split() for line in text.splitlines() if len(line.split()) == 3)]
-    below = [s for s in symbols if s[0] <= address]
-    if not below or below[-1] == symbols[-1]:
-        return None
-    offset = address - below[-1][0]
-    return below[-1][1] + (f"+{offset:#x}" if offset else "")
-
-
-def place_of(address):
-    """What stands at an address of the kernel's memory."""
-    at = layout()
-    if address < at["DIRECT_MAP"] or address >= at["SIM_DATA"]:
-        return symbol_at(address)
-    if at["DIRECT_MAP"] <= address < at["DIRECT_MAP"] + at["DIRECT_MAP_SIZE"]:
-        offset = address - at["DIRECT_MAP"]
-        return f"frame {offset >> 12:#x} at {offset & 0xfff:#x}"
-    if at["VMEMMAP"] <= address < at["SIM_STACKS"]:
-        frame, offset = divmod(address - at["VMEMMAP"], DESCRIPTOR)
-        return f"the descriptor of frame {frame:#x} at {offset:#x}"
-    return None
-
-
-def named(message):
-    """A message with the names of its addresses: "nothing orders", "code"."""
-    def code(found):
-        function, name, number = own_function(resolve([found[1]])[0])
-        return f"{function}() {name}:{number}"
-    def data(found):
-        return f"nothing orders {place_of(int(found[1], 16)) or found[1]}"
-    message = re.sub(r"code (0x[0-9a-f]+)", code, message)
-    return re.sub(r"nothing orders (0x[0-9a-f]+)", data, message)
-
-
-def own_function(chain):
-    """The place to show: the innermost that is not of a header or of the model."""
-    for place in chain:
-        if not place[1].startswith(("include/", "arch/sim/")):
-            return place
-    return chain[-1] if chain else ("?", "", 0)
-
-
-def rule_at(place, rules):
-    """The ids that the source names at a place: in the lines around, or by the table."""
-    function, name, number = place
-    ids = [i for i, r in rules.items() if r["where"].startswith(function + "() ")]
-    if os.path.exists(name) and number:
-        with open(name, encoding="utf-8") as source:
-            near = "".join(source.readlines()[max(0, number - 7):number])
-        for group in re.findall(r"\[([A-Z]\d+(?:, [A-Z]\d+)*)\]", near):
-            ids += group.split(", ")
-    return sorted(set(ids))
-
-
-def row_of(step, place, rules, rows):
-    """Adds a step to the rows."""
-    cpu, kind, op = int(step[2]), step[3], OPS[int(step[6])]
-    if kind in KINDS:
-        rows.append([cpu, None, KINDS[kind], []])
-        return
-    if kind == "choose":
-        if step[4] != "0":
-            rows.append([cpu, None, f"{place[0]}(): choice {step[4]}", []])
-        return
-    ids = rule_at(place, rules)
-    if rows and rows[-1][0] == cpu and rows[-1][1] == place[0]:
-        rows[-1][2] += "" if not op or op in rows[-1][2] else ", " + op
-        rows[-1][3] = sorted(set(rows[-1][3] + ids))
-    else:
-        rows.append([cpu, place[0], f"{place[0]}() {op}".strip(), ids])
-
-
-def rows_of(result, rules):
-    """(cpu, text) for each step, neighbours of one CPU and function joined."""
-    chains = resolve([s[8] for s in result["trace"]]) if result["trace"] else []
-    rows = []
-    for step, chain, events in zip(result["trace"], chains, result["events"]):
-        row_of(step, own_function(chain), rules, rows)
-        for cpu, name, a, _ in events:
-            if name in EVENTS:
-                rows.append([int(cpu), None, "* " + EVENTS[name].format(a), []])
-    return [(r[0], r[2] + (f" [{', '.join(r[3])}]" if r[3] else "")) for r in rows]
-
-
-def shorten(rows, limit=44):
-    """Long stretches of one CPU without a switch keep their ends: a screen is enough."""
-    out, i = [], 0
-    while i < len(rows):
-        j = i
-        while j < len(rows) and rows[j][0] == rows[i][0]:
-            j += 1
-        run = rows[i:j]
-        keep = 12 if len(rows) > limit else len(run)
-        if len(run) > keep:
-            run = run[:keep // 2] + [(run[0][0], f"... {len(run) - keep} steps")] + run[-keep // 2:]
-        out += run
-        i = j
-    return out
-
-
-def columns(result, rules):
-    rows = shorten(rows_of(result, rules))
-    cpus = max((c for c, _ in rows), default=0) + 1
-    lines = ["".join(f"CPU {c}".ljust(COLUMN) for c in range(cpus)).rstrip()]
-    for cpu, text in rows:
-        lines.append(" " * (COLUMN * cpu) + text)
-    lines.append(f"** {result['finding']}: {named(result['message'])}")
-    return lines
-
-
-def svg(result, rules, path):
-    """The same as a drawing."""
-    rows, height, width = shorten(rows_of(result, rules)), 18, 330
-    cpus = max((c for c, _ in rows), default=0) + 1
-    def escape(text):
-        return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width * cpus + 20}" '
-           f'height="{height * (len(rows) + 4)}" font-family="monospace" font-size="11">']
-    for cpu in range(cpus):
-        out.append(f'<text x="{20 + width * cpu}" y="16" font-weight="bold">CPU {cpu}</text>')
-        out.append(f'<line x1="{14 + width * cpu}" y1="22" x2="{14 + width * cpu}" '
-                   f'y2="{height * (len(rows) + 2)}" stroke="#888"/>')
-    for n, (cpu, text) in enumerate(rows):
-        y = height * (n + 2)
-        out.append(f'<rect x="{10 + width * cpu}" y="{y - 10}" width="8" height="12" '
-                   'fill="#36c"/>')
-        out.append(f'<text x="{24 + width * cpu}" y="{y}">{escape(text)}</text>')
-    out.append(f'<text x="20" y="{height * (len(rows) + 3)}" fill="#c00">'
-               f'{escape(result["finding"])}: {escape(result["message"])}</text></svg>')
-    with open(path, "w", encoding="utf-8") as drawing:
-        drawing.write("\n".join(out) + "\n")
 
 
 # ---- Verdicts --------------------------------------------------------------------------------
@@ -266,6 +87,7 @@ def verdict(result):
         return f"found by {result['finding']}, bound {result.get('bound', '-')}"
     if result["status"] == 0:
         return f"nothing, exhausted at bound {result['bound']}" + \
+            (f", {result['delayed']} with delays" if "delayed" in result else "") + \
             ("" if result.get("bounded") == "1" else " (no schedule is beyond it)")
     if result["status"] == 3:
         return "nothing, not exhausted"
@@ -300,7 +122,8 @@ def write_golden(rule, rules, results):
         if result["status"] == 1 and (shown is None or len(result["trace"]) < len(shown["trace"])):
             shown = result
     if shown:
-        lines += ["", f"{shown['scenario']} on {shown['machine']}", "", *columns(shown, rules)]
+        lines += ["", f"{shown['scenario']} on {shown['machine']}", "",
+                  *counterexample.columns(SIM, shown, rules)]
     with open(golden.path(rule), "w", encoding="utf-8") as out:
         out.write("\n".join(lines) + "\n")
 
@@ -333,7 +156,8 @@ def explore_clean(scenarios, machines, limits, pool):
         bad += result["status"] != 0
         print(f"{name:14} {machine:16} {verdict(result)}; {figures(result)}", flush=True)
         if result["status"] == 1:
-            print(f"  {result['finding']}: {named(result['message'])}")
+            names = counterexample.Names(SIM, result)
+            print(f"  {result['finding']}: {names.message()}")
     return bad
 
 
@@ -424,9 +248,9 @@ def show(result, rules):
     print(f"{result['scenario']} on {result['machine']}: {verdict(result)}; {figures(result)}")
     if result["status"] != 1:
         return
-    print("\n".join(columns(result, rules)))
+    print("\n".join(counterexample.columns(SIM, result, rules)))
     name = f"build/sim/{result['scenario']}-{result['machine'].replace('/', '-')}"
-    svg(result, rules, name + ".svg")
+    counterexample.svg(SIM, result, rules, name + ".svg")
     saved = f", REPLAY={name}.path" if os.path.exists(name + ".path") else ""
     print(f"drawn in {name}.svg{saved}")
 

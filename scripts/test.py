@@ -152,7 +152,8 @@ def host_row():
     suite = unittest.defaultTestLoader.loadTestsFromNames(("selftest", "selftest_rules",
                                                            "selftest_torture",
                                                            "selftest_bench",
-                                                           "selftest_boot"))
+                                                           "selftest_boot",
+                                                           "selftest_explore"))
     result = unittest.TestResult()
     suite.run(result)
     for test, text in result.failures + result.errors:

@@ -59,6 +59,14 @@ bool after_conflict(const struct after *a, unsigned int cpu, const struct touch 
 u32 after_number(const struct after *a);
 const struct after *after_of(u32 number);
 
+/* ---- show.c ------------------------------------------------------------------------------ */
+
+/* Before the first step of a replay. */
+void show_begin(void);
+/* Before a step is taken: it, and what it will touch; behind it: what has become of that. */
+__noinline void replay_step(unsigned int number, const struct step *s);
+void show_touched(const struct step *s);
+
 /* ---- explore.c --------------------------------------------------------------------------- */
 
 /* What may happen next, within the bound on preemptions; 0 if the execution is over. */

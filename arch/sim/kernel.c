@@ -296,11 +296,15 @@ static u64 *user_address(vaddr_t va, bool write)
 	unsigned int n = 0;
 
 	point(OP_CALL, NULL, __builtin_return_address(0));
-	if (mmu_holds_absence(va) && choose(2, __builtin_return_address(0)))
+	if (mmu_holds_absence(va) && choose(2, __builtin_return_address(0))) {
+		sim_event("ABSENCE", va, 0);
 		return NULL;
+	}
 	while (n < 4 && mmu_translation(va, n))
 		n++;
 	u64 h = n ? mmu_translation(va, choose(n, __builtin_return_address(0))) : 0;
+
+	sim_event(h ? "TRANSLATED" : "UNMAPPED", va, 0);
 
 	return (u64 *)(h ? mmu_use(h, va, write) : 0);
 }

@@ -36,6 +36,7 @@ const struct scenario *scenario;
 static struct {
 	const char *scenario, *machine, *knockout, *replay, *save;
 	struct limits limits;
+	unsigned int delayed; /* preemptions beside delays */
 	u64 random, seed, races;
 	bool breakpoints;
 	unsigned int oracles;
@@ -84,42 +85,20 @@ static void catch_faults(void)
 
 /* ---- Output ------------------------------------------------------------------------------ */
 
-static bool showing;
-
-/* What the kernel notes of itself, between the steps of a replay. */
-void sim_event(const char *name, u64 a, u64 b);
-void sim_event(const char *name, u64 a, u64 b)
-{
-	if (showing)
-		printf("event %u %s %#llx %#llx\n", sim_cpu(), name, (unsigned long long)a,
-		       (unsigned long long)b);
-}
-
-/* Stops here in gdb: each step of a replay. */
-__noinline void replay_step(unsigned int number, const struct step *s);
-__noinline void replay_step(unsigned int number, const struct step *s)
-{
-	static const char *const kinds[] = { "run", "ipi", "tick", "drain", "choose" };
-	const struct vcpu *v = &M.cpu[s->cpu];
-
-	printf("step %u cpu %u %s %u op %u pc %#x addr %#x cost %u\n", number, s->cpu,
-	       kinds[s->kind], s->arg, v->op, v->pc, v->addr, s->cost);
-	fflush(stdout);
-}
-
 /* Runs the steps again from the beginning and prints them. */
 static void replay(void)
 {
 	bool fine = true;
 
 	frozen = true;
-	showing = true;
+	show_begin();
 	M.delays = (u8)path.delays;
 	if (races_on)
 		race_begin();
 	for (unsigned int i = 0; i < path.n && fine; i++) {
 		replay_step(i, &path.steps[i]);
 		fine = take(&path.steps[i]);
+		show_touched(&path.steps[i]);
 	}
 	if (fine)
 		fine = over();
@@ -254,6 +233,8 @@ static void search_all(struct limits l, struct result *r)
 
 	for (l.delays = 0; l.delays <= args.limits.delays && !r->found; l.delays++) {
 		path.delays = l.delays;
+		if (l.delays)
+			most = min(most, args.delayed);
 		for (l.bound = 0; l.bound <= most && !r->found; l.bound++) {
 			r->bounded = false;
 			search(&l, r);
@@ -268,8 +249,10 @@ static void search_all(struct limits l, struct result *r)
 	if (l.bound == BOUND_NONE + 1)
 		printf("bound none\n");
 	else
-		printf("bound %u\n", l.bound - 1);
+		printf("bound %u\n", r->found ? l.bound - 1 : args.limits.bound);
 	printf("delays %u\n", path.delays);
+	if (!r->found && path.delays && most < args.limits.bound)
+		printf("delayed %u\n", most);
 }
 
 static int run(void)
@@ -281,8 +264,11 @@ static int run(void)
 		path.delays = l.delays;
 		search_random(&l, args.random, args.seed, &r);
 	} else {
-		warm_up(&l);
-		look_for_races(&r);
+		/* One CPU shares nothing. */
+		if (scenario->cpus > 1) {
+			warm_up(&l);
+			look_for_races(&r);
+		}
 		if (r.found)
 			printf("bound 0\ndelays 0\n");
 		else
@@ -395,8 +381,12 @@ int main(int argc, char **argv)
 		args.limits.delays = scenario->delays;
 	if (args.oracles == OF_SCENARIO)
 		args.oracles = scenario->oracles;
-	if (args.limits.bound == OF_SCENARIO)
+	/* A bound that is asked for holds whatever waits. */
+	args.delayed = args.limits.bound;
+	if (args.limits.bound == OF_SCENARIO) {
 		args.limits.bound = stated_bound(scenario);
+		args.delayed = scenario->delayed ? scenario->delayed : args.limits.bound;
+	}
 	if (boot() != 0)
 		return 2;
 	if (!args.replay)

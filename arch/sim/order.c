@@ -221,6 +221,7 @@ static void lend(unsigned int cpu, unsigned int i)
 {
 	const struct late *l = &queues[cpu].word[i];
 
+	sim_event("LATE", l->addr, l->value);
 	lent = (struct late){ l->addr, *(u64 *)l->addr };
 	sim_store(l->addr, l->value);
 }
@@ -457,6 +458,7 @@ static bool buffer(u64 addr, unsigned int size, bool release, void *pc)
 	}
 	if (v->nr_buffer == MAX_BUFFER)
 		drain_all(v);
+	sim_event("WAITS", addr, size);
 	v->buffer[v->nr_buffer++] = (struct buffered){ addr, load(addr, size), (u8)size, v->epoch };
 	return true;
 }

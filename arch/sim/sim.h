@@ -52,7 +52,7 @@ struct vcpu {
 	u32 pc, addr; /* of the access at which it stands: for the trace, no part of the state */
 	u8 state, slot, tag;
 	bool irqs_on, ipi, relaxed, in_irq;
-	u8 op; /* enum op */
+	u8 op, size; /* enum op; bytes of the access */
 	u8 nr_choices, nr_watch, nr_held, nr_buffer, epoch;
 	struct watch watch[MAX_WATCH];
 	u64 held[MAX_HELD]; /* what its TLB and walk cache may hold, sorted: mmu.c */
@@ -220,6 +220,12 @@ void race_store(u64 addr, unsigned int size, bool releases, void *pc);
 void race_rmw(u64 addr, unsigned int size, int order, void *pc);
 void race_fence(int order);
 
+/* ---- show.c: what a counterexample says of memory ---------------------------------------- */
+
+/* While one is shown: what the kernel, or the model, says of itself between two steps. */
+extern bool showing;
+void sim_event(const char *name, u64 a, u64 b);
+
 /* ---- mmu.c: TLBs ------------------------------------------------------------------------- */
 
 #define MAX_VAS 8
@@ -253,6 +259,7 @@ struct scenario {
 	unsigned int delays;	   /* stores that wait and late loads, unless --delays says else */
 	bool oracles;		   /* the kernel's own too, unless --oracles says else */
 	unsigned int bound;	   /* preemptions within which it is exhausted; 0: BOUND_USUAL */
+	unsigned int delayed;	   /* the same with delays; 0: as without */
 	void (*setup)(void);
 	struct {
 		unsigned int cpu;

@@ -34,6 +34,7 @@ static void marked(const volatile void *p, unsigned int size, enum op op, int or
 		return;
 	hung(pc);
 	if (conflicting((u64)p, size, op != OP_READ)) {
+		M.cpu[sim_cpu()].size = (u8)size;
 		point(op, p, pc);
 		if (op == OP_READ)
 			order_load((u64)p, size, order != __ATOMIC_RELAXED, pc);
