@@ -74,7 +74,8 @@ static inline __must_check bool tlb_remove_page(struct mmu_gather *tlb, struct p
 	return tlb_remove_pages(tlb, 1);
 }
 /*
- * Takes over a table that was unhooked from the entry at va of level (the parent's). No lock held.
+ * Takes over a table that was unhooked from the entry of level (the parent's) that covers what is
+ * from va on. No lock held.
  * Never fails: without memory it flushes and waits for every walker, then frees the one table [F2,
  * G7].
  */

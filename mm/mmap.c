@@ -39,21 +39,20 @@ static struct vma *from(struct vma *v, vaddr_t addr)
 	return v;
 }
 
-/*
- * Makes start and end VMA boundaries; *first is the first VMA behind start then, or NULL. Allocates
- * before it changes anything: 0, -ENOMEM, or -EINVAL where a huge mapping would be cut between its
- * leaves.
- */
-static int split_ends(struct mm *mm, vaddr_t start, vaddr_t end, struct vma **first)
+static bool lies_across(const struct vma *v, vaddr_t addr)
 {
-	struct vma *v = vma_find(mm, start), *whole[2] = { v, from(v, end) };
+	return v && v->start < addr;
+}
+
+/* For split_ends(), where the VMA at either end, or one at both, lies across it. */
+static __noinline int split_across(struct mm *mm, struct vma *const whole[2], const vaddr_t at[2],
+				   struct vma **first)
+{
 	struct vma *spare[2] = { NULL, NULL };
-	vaddr_t at[2] = { start, end };
 	int err = 0;
 
-	*first = v;
 	for (int i = 0; i < 2 && !err; i++) {
-		if (!whole[i] || whole[i]->start >= at[i])
+		if (!lies_across(whole[i], at[i]))
 			continue;
 		if (whole[i]->flags & MAP_HUGE && !IS_ALIGNED(at[i], pt_span(1)))
 			err = -EINVAL;
@@ -71,6 +70,21 @@ static int split_ends(struct mm *mm, vaddr_t start, vaddr_t end, struct vma **fi
 	if (spare[0] && !err)
 		*first = spare[0];
 	return err;
+}
+
+/*
+ * Makes start and end VMA boundaries; *first is the first VMA behind start then, or NULL. Allocates
+ * before it changes anything: 0, -ENOMEM, or -EINVAL where a huge mapping would be cut between its
+ * leaves.
+ */
+static int split_ends(struct mm *mm, vaddr_t start, vaddr_t end, struct vma **first)
+{
+	struct vma *v = vma_find(mm, start), *last = from(v, end);
+
+	*first = v;
+	if (likely(!lies_across(v, start) && !lies_across(last, end)))
+		return 0;
+	return split_across(mm, (struct vma *[]){ v, last }, (vaddr_t[]){ start, end }, first);
 }
 
 /* What lies between two neighbours. */

@@ -380,8 +380,7 @@ static bool table_batch_new(struct mmu_gather *tlb)
  */
 void tlb_remove_table(struct mmu_gather *tlb, struct ptdesc *pt, vaddr_t va, unsigned int level)
 {
-	record(tlb, ALIGN_DOWN(va, pt_span(level)), ALIGN_DOWN(va, pt_span(level)) + pt_span(level),
-	       level);
+	record(tlb, va, va + pt_span(level), level);
 	if (rule(TABLE_WALK_CACHES))
 		tlb->freed_tables = true;
 	tlb->nr_unhooked++;

@@ -40,7 +40,7 @@ u64 page_reserve;
 struct pcp {
 	struct page *top;   /* of the magazine in use: what was freed last, below it the others */
 	struct page *spare; /* of a full one, or NULL */
-	unsigned int count; /* frames of the one in use */
+	unsigned int room;  /* in the one in use: frames that a full one has more */
 	s64 by_type[NR_PAGE_TYPES]; /* frames allocated here less frames freed here */
 };
 static DEFINE_PER_CPU(struct pcp, pcp);
@@ -55,10 +55,13 @@ void page_alloc_start(u64 total)
 {
 	/* Small machines with many CPUs must not have all their memory in magazines. */
 	u64 magazine = min(max(total / 96 / nr_cpus, (u64)2), (u64)MAGAZINE_MAX);
+	unsigned int cpu;
 
 	zone.total = total;
 	zone.reserved = total;
 	zone.magazine = (unsigned int)magazine;
+	for_each_possible_cpu (cpu)
+		per_cpu(pcp, cpu).room = zone.magazine;
 	page_reserve = min(max(total / 64, (u64)64), (u64)1024);
 	buddy_start((unsigned int)magazine);
 }
@@ -70,8 +73,8 @@ static __noinline bool pcp_refill(struct pcp *c)
 {
 	c->top = c->spare;
 	c->spare = NULL;
-	c->count = c->top ? zone.magazine : magazine_get(&c->top);
-	return c->count > 0;
+	c->room = c->top ? 0 : zone.magazine - magazine_get(&c->top);
+	return c->top;
 }
 
 /* An empty magazine in place of a full one, which becomes the spare one. */
@@ -81,7 +84,7 @@ static __noinline void pcp_rotate(struct pcp *c)
 		magazine_put(c->spare);
 	c->spare = c->top;
 	c->top = NULL;
-	c->count = 0;
+	c->room = zone.magazine;
 }
 
 static void pcp_drain_local(void *unused)
@@ -93,7 +96,7 @@ static void pcp_drain_local(void *unused)
 	magazine_merge(c->top);
 	c->spare = NULL;
 	c->top = NULL;
-	c->count = 0;
+	c->room = zone.magazine;
 	local_irq_restore(on);
 }
 
@@ -125,7 +128,7 @@ static inline struct page *pcp_take(unsigned int type)
 
 	if (likely(p)) {
 		c->top = p->below;
-		c->count--;
+		c->room++;
 		c->by_type[type]++;
 	}
 	local_irq_restore(on);
@@ -247,19 +250,22 @@ static __noinline struct page *page_prepare(struct page *p, unsigned int order, 
 	return p;
 }
 
+/* GFP_NOWAIT leaves the reserve to the others. */
+static inline bool may_take(unsigned int order, u32 flags)
+{
+	return likely(!(flags & GFP_NOWAIT)) || buddy_nr_free() >= page_reserve + (1UL << order);
+}
+
 /* Frames by whatever way there is, or NULL, which is counted. */
 static __noinline struct page *take_slowly(unsigned int order, u32 flags)
 {
 	unsigned int type = gfp_type(flags);
 	struct page *p = NULL;
 
-	if (!(flags & GFP_NOWAIT)) {
+	if (may_take(order, flags))
 		p = take(order, type);
-		if (unlikely(!p))
-			p = take_harder(order, type);
-	} else if (likely(buddy_nr_free() >= page_reserve + (1UL << order))) {
-		p = take(order, type);
-	}
+	if (unlikely(!p) && !(flags & GFP_NOWAIT))
+		p = take_harder(order, type);
 	if (unlikely(!p))
 		atomic64_inc(flags & GFP_NOWAIT ? &zone.nowait_failures : &zone.kernel_failures);
 	return p;
@@ -282,8 +288,7 @@ static __noinline struct page *give_zeroed(struct page *p)
 struct page *alloc_page(u32 flags)
 {
 	unsigned int type = gfp_type(flags);
-	/* With GFP_NOWAIT the reserve needs a look. */
-	struct page *p = likely(!(flags & GFP_NOWAIT)) ? pcp_take(type) : NULL;
+	struct page *p = may_take(0, flags) ? pcp_take(type) : NULL;
 
 	if (unlikely(!p)) {
 		p = take_slowly(0, flags);
@@ -347,14 +352,14 @@ static inline void pcp_push(struct pcp *c, struct page *p, unsigned int type)
 {
 	p->below = c->top;
 	c->top = p;
-	c->count++;
+	c->room--;
 	c->by_type[type]--;
 	mark_free(p, true);
 }
 
 static inline bool pcp_full(const struct pcp *c)
 {
-	return unlikely(c->count == zone.magazine);
+	return unlikely(c->room == 0);
 }
 
 static __noinline void free_frame_rotate(struct page *p, unsigned int type, bool on)
@@ -447,18 +452,24 @@ static void put_run(struct page *const *pages, unsigned int n)
 	u64 state;
 
 	for (struct page *const *end = pages + n; pages < end; pages++) {
-		if (!put_frame(*pages, &state))
+		struct page *p = *pages;
+
+		if (!put_frame(p, &state))
 			continue;
-		note_free(*pages, 0);
+		note_free(p, 0);
 		if (pcp_full(c))
 			pcp_rotate(c);
-		pcp_push(c, *pages, (unsigned int)state);
+		pcp_push(c, p, (unsigned int)state);
 	}
 	local_irq_restore(on);
 }
 
 void put_pages(struct page *const *pages, unsigned int n)
 {
+	if (n == 1) {
+		put_page(*pages);
+		return;
+	}
 	for (; n > PUT_RUN; n -= PUT_RUN, pages += PUT_RUN)
 		put_run(pages, PUT_RUN);
 	put_run(pages, n);
@@ -491,7 +502,7 @@ void mem_get_stats(struct mem_stats *s)
 	for_each_possible_cpu (cpu) {
 		const struct pcp *c = per_cpu_ptr(&pcp, cpu);
 
-		s->by_type[PAGE_FREE] += READ_ONCE(c->count);
+		s->by_type[PAGE_FREE] += zone.magazine - READ_ONCE(c->room);
 		if (READ_ONCE(c->spare))
 			s->by_type[PAGE_FREE] += zone.magazine;
 		for (unsigned int t = PAGE_KERNEL; t < NR_PAGE_TYPES; t++)

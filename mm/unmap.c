@@ -90,6 +90,21 @@ static __always_inline bool zap_run(struct mmu_gather *tlb, struct zap *z, unsig
 	return tlb_remove_pages(tlb, (unsigned int)(slot - slots));
 }
 
+/* The same for a run of one, without what counts and measures a run. */
+static __always_inline bool zap_one(struct mmu_gather *tlb, struct zap *z, unsigned int level)
+{
+	pte_t *ptep = z->ptep++, pte = pte_read(ptep);
+
+	if (!pte_present(pte) || !pte_leaf(pte, level))
+		return false;
+	struct page *page = zap_leaf(tlb->mm, ptep, z->va, level);
+
+	*tlb_slots(tlb) = page;
+	tlb_record(tlb, z->va, z->va + pt_span(level), level);
+	atomic64_add(&tlb->mm->nr_pages, -(1L << (level * PT_INDEX_BITS)));
+	return tlb_remove_pages(tlb, page != NULL);
+}
+
 /*
  * Zaps the leaves among the entries of one table, from ptep on, that cover [va, end).
  *
@@ -116,7 +131,7 @@ static __always_inline void zap_entries(struct mmu_gather *tlb, pte_t *ptep, uns
 	while (z.ptep < z.end) {
 		if (locked)
 			spin_lock(ptl);
-		full = zap_run(tlb, &z, level);
+		full = z.end - z.ptep == 1 ? zap_one(tlb, &z, level) : zap_run(tlb, &z, level);
 		if (full && !rule(NO_WAIT_LOCKED)) { /* knocked out: waits with it held */
 			tlb_flush_mmu(tlb);
 			full = false;
