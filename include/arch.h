@@ -47,6 +47,7 @@ struct arch_info {
 	bool caches_invalid;	   /* the TLB may hold "not present" (riscv64 without Svvptc) */
 	bool nmi;		   /* arch_send_nmi() works */
 	bool cpu_stop;		   /* arch_cpu_stop() works */
+	const char *sets_bits;	   /* which of accessed and dirty the hardware would set */
 	u64 timer_hz;		   /* rate of arch_cycles() */
 	char features[160]; /* CPU features found and used, space-separated, for the boot log */
 };
@@ -72,8 +73,9 @@ typedef struct {
 
 /*
  * [5] A leaf for level (0: one page). A leaf without PA_READ and PA_EXEC (PROT_NONE) is present to
- * software and invalid to the hardware. Accessed and dirty are set from the start, so that no port
- * needs to trap for them. pa is aligned to the level's span.
+ * software and invalid to the hardware. Accessed and dirty are set from the start: no port needs to
+ * trap for them, and no hardware writes to an entry, so to no table that is being freed either. pa
+ * is aligned to the level's span.
  */
 static inline pte_t arch_pte_leaf(phys_t pa, u64 attr, unsigned int level);
 /* [6] An entry that points to the table at pa. user: it stands in a user half. */

@@ -169,6 +169,8 @@ static void report_mmu(void)
 	}
 	printk("mmu: %u levels, user addresses of %u bits, leaves of%s, %u tag bits",
 	       arch.pt_levels, arch.va_bits, leaves, arch.tag_bits);
+	printk("mmu: accessed and dirty bits are set with the entry; hardware would set: %s",
+	       arch.sets_bits ? arch.sets_bits : "?");
 }
 
 static void report_tlb(void)

@@ -172,6 +172,32 @@ TEST(arch, e05_hardware_obeys_permissions)
 	test_mm_leave(mm);
 }
 
+/*
+ * Reading and writing a page leaves its entry, and the one above it, as they were: accessed and
+ * dirty are set already, for hardware that sets them and for hardware that traps.
+ */
+TEST(arch, e05_no_access_writes_an_entry)
+{
+	struct mm *mm = test_mm_enter();
+	struct twin t;
+	u64 value;
+
+	if (!mm)
+		return;
+	if (twin_init(&t, mm)) {
+		pte_t *above = test_ptep(mm->root, t.va, 1), table = pte_read(above);
+
+		twin_point(&t, t.b);
+		tlb_flush_mm(mm, true);
+		EXPECT_EQ(read_unresolved(t.va, &value), 0);
+		EXPECT_EQ(write_unresolved(t.va, TWIN_B), 0);
+		EXPECT(pte_same(pte_read(t.ptep), t.b));
+		EXPECT(pte_same(pte_read(above), table));
+		twin_end(&t);
+	}
+	test_mm_leave(mm);
+}
+
 TEST(arch, e06_table_roundtrip)
 {
 	static const phys_t pas[] = { 0, PAGE_SIZE, 0x7654321000 & ~(PAGE_SIZE - 1),

@@ -36,6 +36,28 @@ static bool has_range, repeat_tlbi;
 
 static pte_t upper_root[PTRS_PER_TABLE] __section(".bss.page_aligned") __aligned(PAGE_SIZE);
 
+/* ID_AA64MMFR1_EL1.HAFDBS; TCR_EL1.HA and HD, which would switch it on, stay clear. */
+static const char *what_hardware_sets(void)
+{
+	static const char *const names[] = { "none", "accessed, if switched on",
+					     "both, if switched on" };
+
+	return names[min(id_field(id_aa64mmfr1_el1, 0), ARRAY_SIZE(names) - 1)];
+}
+
+/*
+ * 52 bits with small pages (FEAT_LPA2): bits 9:8 of every entry, now the shareability, would hold
+ * bits 51:50 of the address, and 4 KiB pages need a fifth level.
+ */
+static void say_no_lpa2(unsigned int va_bits)
+{
+	int granule = (int)id_field(id_aa64mmfr0_el1, TGRAN_SHIFT);
+
+	if (PAGE_SHIFT != 16 && granule > TGRAN_LEAST && granule < 8)
+		printk("mmu: user addresses stay at %u bits: the 52 that LPA2 has with pages of "
+		       "%lu KiB take entries of another format", va_bits, PAGE_SIZE / 1024);
+}
+
 void mmu_init(unsigned int va_bits)
 {
 	arch.va_bits = va_bits;
@@ -50,6 +72,8 @@ void mmu_init(unsigned int va_bits)
 		kernel_root = pte_pa(boot_top[PTRS_PER_TABLE - 1]);
 	}
 	has_range = id_field(id_aa64isar0_el1, 56) == 2;
+	arch.sets_bits = what_hardware_sets();
+	say_no_lpa2(va_bits);
 	features_add("%luk va%u asid%u%s", PAGE_SIZE / 1024, va_bits, arch.tag_bits,
 		     has_range ? " tlbirange" : "");
 }

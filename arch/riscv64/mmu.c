@@ -168,6 +168,9 @@ void mmu_init(void)
 	arch.leaf_flush_spares_walk_caches = true;
 	arch.range_flush_spares_walk_caches = true;
 	arch.caches_invalid = !cpu_isa_has("svvptc");
+	/* Where neither is listed both are allowed; firmware may have chosen (menvcfg.ADUE). */
+	arch.sets_bits = cpu_isa_has("svadu") ? "both, if firmware lets it" :
+			 cpu_isa_has("svade") ? "none" : "both or none (neither Svadu nor Svade)";
 	have_svinval = cpu_isa_has("svinval");
 	/* Firmware that lists Svpbmt has enabled it for S-mode (privileged, Svpbmt: menvcfg). */
 	pte_device_bits |= cpu_isa_has("svpbmt") ? PTE_PBMT_IO : 0;
