@@ -34,8 +34,8 @@
 ##  CONFIG=GLOB (test) only these configurations; STRESS=60  seconds of each race
 ##  RULE=GLOB  (rules) only these, by name or id; TLB=ipi|unmaskable; SEEDS=2  runs of each; JOBS=n
 ##  SECONDS=600 (torture, fuzz) on each port; SEED=7; HOSTS=a,b  on other hosts, with GNU parallel
-##  LANE=insn|smp (bench) instructions; counts on 2, 4, 8 CPUs.  BASE=FILE  what changed since then
-##  CHECK=1 (bench) the same twice, and none grew; ACCEPT=1  later runs are held to these
+##  LANE=insn|smp|host (bench) instructions; counts on 2, 4, 8 CPUs; cycles of the host
+##  BASE=FILE (bench) what changed; CHECK=1 the same twice, none grew; ACCEPT=1 holds later runs
 ##  DRY=1  print the QEMU command line, do nothing      V=1  print every command
 PORTS := x86_64 arm64 riscv64
 TEST_PORTS := $(if $(filter undefined,$(origin ARCH)),$(PORTS),$(ARCH))

@@ -7,12 +7,13 @@
 Lane insn counts instructions on one emulated CPU, two for what takes two, and repeats to the digit.
 CHECK=1 runs it twice, wants the same figures, and none above tests/bench/instructions.json by more
 than SLACK; ACCEPT=1 writes that file and the tables of docs/performance.md. Lane smp is in
-bench_smp.py. CHECK=1 without LANE checks both.
+bench_smp.py, and CHECK=1 without LANE checks both; lane host is in bench_host.py.
 """
 import os
 import subprocess
 import sys
 
+import bench_host
 import bench_plot
 import bench_rows
 import bench_run
@@ -216,7 +217,8 @@ def insn_commands(arch):
 
 # name: (builds, command lines for a port, what measures, what checks)
 LANES = {"insn": ((BOX,), insn_commands, lane_insn, lane_check),
-         "smp": ((bench_smp.BOX,), bench_smp.commands, bench_smp.lane, bench_smp.check)}
+         "smp": ((bench_smp.BOX,), bench_smp.commands, bench_smp.lane, bench_smp.check),
+         "host": ((), lambda arch: [], bench_host.lane, bench_host.check)}
 
 
 def wanted():

@@ -8,6 +8,7 @@ import unittest
 import xml.etree.ElementTree as ET
 
 import bench
+import bench_host
 import bench_plot
 import bench_rows
 import bench_run
@@ -89,6 +90,21 @@ class Plot(unittest.TestCase):
     def test_more_is_higher_and_further_right(self):
         axis = bench_plot.Axis([1, 100], 0, 300)
         self.assertEqual([axis.at(v) for v in (1, 10, 100)], [0, 150, 300])
+
+
+class Pairs(unittest.TestCase):
+    def test_reads_pairs_by_operation(self):
+        text = ["PAIR gup1 2 30 20", "BENCH gup1 1 1", "PAIR gup1 2 32 20", "PAIR gup1 x 1 1"]
+        self.assertEqual(bench_host.parse(text), {"gup1": [(15, 10), (16, 10)]})
+
+    def test_one_disturbed_turn_moves_no_median(self):
+        middle, low, high = bench_host.median([1.0] * 50 + [2.0] * 50 + [1000.0])
+        self.assertEqual((middle, low, high), (2.0, 1.0, 2.0))
+        self.assertEqual(bench_host.median([3.0]), (3.0, 3.0, 3.0))
+
+    def test_each_row_is_printed(self):
+        lines = bench_host.table_cells({name: [(30.0, 20.0)] * 3 for name in bench_host.ROWS})
+        self.assertEqual(lines[1][:4], ("gup1", "30.0", "20.0", "1.50 (1.50 - 1.50)"))
 
 
 class Counts(unittest.TestCase):

@@ -53,3 +53,38 @@ $(HOST)/grace: $(HOST_OBJ) arch/sim/host/host.ld scripts/mksyms.py
 .PHONY: host
 host: $(HOST)/grace
 	@HOST_PROGRAM=$(HOST)/grace SEED='$(SEED)' python3 scripts/host.py
+
+# The same as a release build and with no looks, for LANE=host of make bench: nothing but the kernel's
+# code runs between two looks at the host's clock.
+NATIVE := build/host-native
+NATIVE_KERNEL := $(sort $(wildcard kernel/*.c mm/*.c tests/testlib.c tests/bench/*.c \
+	tests/bench/native/*.c))
+NATIVE_COMMON := $(filter-out -DGRACE_DEBUG,$(HOST_COMMON)) -DGRACE_RULES_FIXED -DHOST_NATIVE
+NATIVE_KFLAGS := $(NATIVE_COMMON) -ffreestanding -fno-builtin -mgeneral-regs-only \
+	-fno-optimize-sibling-calls -fno-delete-null-pointer-checks
+NATIVE_OBJ := $(NATIVE_KERNEL:%=$(NATIVE)/%.o) $(HOST_OWN:%=$(NATIVE)/%.o)
+
+$(NATIVE)/flags: FORCE
+	@mkdir -p $(@D)
+	@sh scripts/setup build x86_64
+	@echo '$(SIM_CC) $(NATIVE_KFLAGS) $(NATIVE_OBJ)' | cmp -s - $@ || \
+		echo '$(SIM_CC) $(NATIVE_KFLAGS) $(NATIVE_OBJ)' > $@
+
+$(NATIVE_KERNEL:%=$(NATIVE)/%.o): $(NATIVE)/%.o: % $(NATIVE)/flags
+	$(call say,HOST,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(SIM_CC) $(NATIVE_KFLAGS) -MMD -MP -c $< -o $@
+	$(Q)objcopy $(sim_data) $(foreach n,$(SIM_NAMES),--redefine-sym $(n)=grace_$(n)) $@
+
+$(HOST_OWN:%=$(NATIVE)/%.o): $(NATIVE)/%.o: % $(NATIVE)/flags
+	$(call say,HOST,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(SIM_CC) $(NATIVE_COMMON) -MMD -MP -c $< -o $@
+
+$(NATIVE)/grace: $(NATIVE_OBJ) arch/sim/host/host.ld
+	$(call say,HOST,$@)
+	$(Q)python3 scripts/mksyms.py empty > $(NATIVE)/syms.S
+	$(Q)$(SIM_CC) -no-pie -Wl,-Ttext-segment=0x40000000 -Wl,-T,arch/sim/host/host.ld \
+		$(NATIVE_OBJ) $(NATIVE)/syms.S -o $@
+
+-include $(NATIVE_OBJ:.o=.d)

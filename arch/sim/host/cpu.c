@@ -24,6 +24,11 @@
 
 #define NEVER (~0ULL)
 #define RELAX_TICKS 50	  /* what a turn of a loop that waits takes */
+#ifdef HOST_NATIVE
+#define ENABLE_TICKS 1 /* what letting interrupts in takes: without looks nothing else takes time */
+#else
+#define ENABLE_TICKS 0
+#endif
 #define TURN_SHIFT_MAX 12 /* turns are up to 2^12 blocks; each magnitude as often */
 
 enum cpu_state { CPU_OFF, CPU_RUNS, CPU_IDLE };
@@ -232,7 +237,8 @@ bool sim_irq_save(void)
 void sim_irq_enable(void)
 {
 	me()->irqs_on = true;
-	if (pending(me()))
+	pass(ENABLE_TICKS);
+	if (pending(me()) || (ENABLE_TICKS && sim_cycles() >= turn_end))
 		look(PC, CALLERS_FP);
 	else
 		set_left();
