@@ -106,13 +106,12 @@ static void ptdesc_dtor_at(struct ptdesc *p, bool freeing)
 		ptdesc_dtor(p);
 }
 
-/* FREE from here on: a walker that still is inside finds the type gone. */
-static void ptdesc_release(struct ptdesc *p)
+/* A table no more, and about to be freed. */
+static void ptdesc_end(struct ptdesc *p)
 {
 	ptdesc_dtor_at(p, true);
 	p->page.pt_state = PT_FREE;
 	p->page.pt_mm = NULL;
-	put_page(&p->page);
 }
 
 void ptdesc_free_unpublished(struct ptdesc *p)
@@ -122,7 +121,8 @@ void ptdesc_free_unpublished(struct ptdesc *p)
 	atomic64_inc(&pt.freed);
 	if (p->page.pt_mm)
 		atomic64_dec(&p->page.pt_mm->nr_tables);
-	ptdesc_release(p);
+	ptdesc_end(p);
+	put_page(&p->page);
 }
 
 static void unhook_debug(struct ptdesc *p)
@@ -168,7 +168,7 @@ void ptdesc_set_waiting(struct ptdesc **tables, unsigned int nr)
 	}
 }
 
-static void ptdesc_free_one(struct ptdesc *p)
+static void ptdesc_end_unhooked(struct ptdesc *p)
 {
 	bool waited = p->page.pt_state == PT_WAITING;
 
@@ -178,7 +178,7 @@ static void ptdesc_free_one(struct ptdesc *p)
 			      "table %#llx freed before the grace period after its unhooking ended",
 			      (unsigned long long)page_to_phys(&p->page));
 	census_table_free(p);
-	ptdesc_release(p);
+	ptdesc_end(p);
 }
 
 void ptdesc_free(struct ptdesc **tables, unsigned int nr, u64 since)
@@ -186,7 +186,8 @@ void ptdesc_free(struct ptdesc **tables, unsigned int nr, u64 since)
 	raise(&pt.longest_wait, time_ns() - since);
 	atomic64_add(&pt.freed, nr);
 	for (unsigned int i = 0; i < nr; i++)
-		ptdesc_free_one(tables[i]);
+		ptdesc_end_unhooked(tables[i]);
+	put_pages((struct page **)tables, nr); /* a descriptor begins with its page */
 	atomic64_add(&pt.waiting, -(s64)nr);
 }
 

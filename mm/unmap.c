@@ -189,17 +189,18 @@ struct cut {
 };
 
 /* From the entry of level on the way to va as far down as there are tables; returns that level. */
-static unsigned int descend(struct cut *c, unsigned int level, vaddr_t va)
+static inline unsigned int descend(struct cut *c, unsigned int level, vaddr_t va)
 {
-	pte_t pte;
+	pte_t pte, *ptep = c->way[level];
 
 	/*
 	 * WHY SAFE: tables go by this file only, for one munmap or exit at a time an mm; and
 	 * madvise holds mmap_lock against these.
 	 */
-	while (level > 0 && pte_is_table(pte = pte_read(c->way[level]))) {
+	while (level > 0 && pte_is_table(pte = pte_read(ptep))) {
 		level--;
-		c->way[level] = pte_table(pte) + pt_index(va, level);
+		ptep = pte_table(pte) + pt_index(va, level);
+		c->way[level] = ptep;
 	}
 	return level;
 }
@@ -208,14 +209,17 @@ static unsigned int descend(struct cut *c, unsigned int level, vaddr_t va)
  * What stands at the entry of level that leads to va has gone, up to next: leaves the tables that
  * are done with, and unhooks those of them that may go. Returns the level where the walk goes on.
  */
-static unsigned int ascend(struct cut *c, unsigned int level, vaddr_t va, vaddr_t next, bool last)
+static inline unsigned int ascend(struct cut *c, unsigned int level, vaddr_t va, vaddr_t next,
+				  bool last)
 {
 	unsigned int top = pt_top_level();
+	u64 span = pt_span(level + 1); /* of the table that is left */
 
-	while (level < top && (last || IS_ALIGNED(next, pt_span(level + 1)))) {
-		vaddr_t at = ALIGN_DOWN(va, pt_span(++level));
+	for (; level < top && (last || IS_ALIGNED(next, span)); span <<= PT_INDEX_BITS) {
+		vaddr_t at = ALIGN_DOWN(va, span);
 
-		if (at >= c->floor && at + pt_span(level) <= c->ceiling)
+		level++;
+		if (at >= c->floor && at + span <= c->ceiling)
 			unhook(c->tlb, c->way[level], at, level);
 		else if (last)
 			break; /* no more is any that it hangs on */
@@ -239,7 +243,7 @@ static vaddr_t skip_none(struct cut *c, unsigned int level, vaddr_t next, vaddr_
 }
 
 /* What hangs on the entries that cover [va, end): pages, then tables, lowest first. */
-static void cut(struct cut *c, vaddr_t va, vaddr_t end)
+static __always_inline void cut(struct cut *c, vaddr_t va, vaddr_t end)
 {
 	unsigned int level = pt_top_level();
 
