@@ -34,7 +34,7 @@
 ##  CONFIG=GLOB (test) only these configurations; STRESS=60  seconds of each race
 ##  RULE=GLOB  (rules) only these, by name or id; TLB=ipi|unmaskable; SEEDS=2  runs of each; JOBS=n
 ##  SECONDS=600 (torture, fuzz) on each port; SEED=7; HOSTS=a,b  on other hosts, with GNU parallel
-##  LANE=insn|smp|host (bench) instructions; counts on 2, 4, 8 CPUs; cycles of the host
+##  LANE=insn|smp|host|time (bench) instructions; counts on 2, 4, 8 CPUs; cycles here; time
 ##  BASE=FILE (bench) what changed; CHECK=1 the same twice, none grew; ACCEPT=1 holds later runs
 ##  DRY=1  print the QEMU command line, do nothing      V=1  print every command
 PORTS := x86_64 arm64 riscv64

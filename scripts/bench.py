@@ -7,7 +7,8 @@
 Lane insn counts instructions on one emulated CPU, two for what takes two, and repeats to the digit.
 CHECK=1 runs it twice, wants the same figures, and none above tests/bench/instructions.json by more
 than SLACK; ACCEPT=1 writes that file and the tables of docs/performance.md. Lane smp is in
-bench_smp.py, and CHECK=1 without LANE checks both; lane host is in bench_host.py.
+bench_smp.py, and CHECK=1 without LANE checks both; lanes host and time are in
+bench_host.py and bench_time.py.
 """
 import os
 import subprocess
@@ -18,26 +19,17 @@ import bench_plot
 import bench_rows
 import bench_run
 import bench_smp
+import bench_time
 import doctor
 import qemu
 import test
-from bench_run import BOX, CPU, DOCUMENT, OUT, Failed, load, not_equal, run, save, say, show
+from bench_run import BOX, DOCUMENT, OUT, Failed, load, not_equal, run, save, say, show
 
 ACCEPTED = os.path.join(bench_run.HERE, "../tests/bench/instructions.json")
 SLACK = 0.02
-# One tick of the clock for each instruction, and nothing in the machine that is not the same twice.
-COUNTED = ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01,clock=vm"]
 # name, CPUs, memory. Without ipi on riscv64: tests/bench/bench_pair.c says why.
 INSN = (("insn", 1, "256M"), ("period", 2, "256M"), ("ipi", 2, "256M"))
 SWEEP = (("sweep", 1, "1G"),)
-
-
-def command(arch, name, cpus, mem):
-    w = qemu.from_environment(**BOX, arch=arch, cpus=cpus, mem=mem, cpu=CPU.get(arch, ""),
-                              append=f'run="bench {name};poweroff"')
-    words = qemu.command(w)
-    words[words.index("-accel") + 1] = "tcg,thread=single"
-    return words + COUNTED
 
 
 SIZES = {"arch": "kernel", "drivers": "kernel", "kernel": "kernel", "mm": "kernel",
@@ -71,7 +63,8 @@ def measure(arch, sets):
             say("riscv64: row ipi SKIPPED: QEMU lets no other CPU run while one waits in PAUSE "
                 "under -icount")
             continue
-        figures.update(run(command(arch, name, cpus, mem), cpus, name, f"{OUT}/{arch}-{name}.log"))
+        figures.update(run(bench_run.counted(arch, name, cpus, mem), cpus, name,
+                           f"{OUT}/{arch}-{name}.log"))
     return figures
 
 
@@ -212,13 +205,14 @@ def lane_check(ports):
 
 
 def insn_commands(arch):
-    return [command(arch, *one) for one in INSN + SWEEP]
+    return [bench_run.counted(arch, *one) for one in INSN + SWEEP]
 
 
 # name: (builds, command lines for a port, what measures, what checks)
 LANES = {"insn": ((BOX,), insn_commands, lane_insn, lane_check),
          "smp": ((bench_smp.BOX,), bench_smp.commands, bench_smp.lane, bench_smp.check),
-         "host": ((), lambda arch: [], bench_host.lane, bench_host.check)}
+         "host": ((), lambda arch: [], bench_host.lane, bench_host.check),
+         "time": ((BOX,), bench_time.commands, bench_time.lane, bench_time.check)}
 
 
 def wanted():

@@ -15,6 +15,8 @@ DOCUMENT = os.path.join(HERE, "../docs/performance.md")
 BOX = {"build": "release", "rules": "fixed", "page_size": "4K", "boot": "", "accel": "tcg",
        "gic": "", "machine": ""}
 CPU = {"x86_64": "max,-erms,-fsrm,-rdrand,-rdseed"}  # rep stos: one count a turn, so not by bytes
+# One tick of the clock for each instruction, and nothing in the machine that is not the same twice.
+COUNTED = ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01,clock=vm"]
 TIME_LIMIT = 300
 LINE = re.compile(r"^BENCH (\S+) (\d+) (\d+)$")
 
@@ -25,6 +27,15 @@ class Failed(Exception):
 
 def say(text=""):
     print(text, flush=True)
+
+
+def counted(arch, name, cpus, mem):
+    """The command line of a machine that counts instructions, running that set of benchmarks."""
+    w = qemu.from_environment(**BOX, arch=arch, cpus=cpus, mem=mem, cpu=CPU.get(arch, ""),
+                              append=f'run="bench {name};poweroff"')
+    words = qemu.command(w)
+    words[words.index("-accel") + 1] = "tcg,thread=single"
+    return words + COUNTED
 
 
 def parse(text):

@@ -5,6 +5,7 @@ import io
 import os
 import tempfile
 import unittest
+import unittest.mock
 import xml.etree.ElementTree as ET
 
 import bench
@@ -13,6 +14,8 @@ import bench_plot
 import bench_rows
 import bench_run
 import bench_smp
+import bench_time
+import qemu
 
 
 def quietly(function, *args):
@@ -105,6 +108,36 @@ class Pairs(unittest.TestCase):
     def test_each_row_is_printed(self):
         lines = bench_host.table_cells({name: [(30.0, 20.0)] * 3 for name in bench_host.ROWS})
         self.assertEqual(lines[1][:4], ("gup1", "30.0", "20.0", "1.50 (1.50 - 1.50)"))
+
+
+class Time(unittest.TestCase):
+    def choose(self, probe, there=True):
+        def check(arch):
+            if not there:
+                raise qemu.BadRequest("ACCEL=kvm: /dev/kvm cannot be opened here")
+        with unittest.mock.patch.object(qemu, "check_kvm", check):
+            return bench_time.choose("x86_64", probe)
+
+    def test_kvm_is_used_where_it_is_hardware_alone(self):
+        self.assertEqual(self.choose(lambda: [2000000, 1000000])[0], "kvm")
+        accel, why = self.choose(lambda: [1850000000, 1000000])
+        self.assertEqual(accel, "tcg")
+        self.assertIn("software hypervisor: 1850.0 cycles", why)
+
+    def test_without_kvm_it_says_why(self):
+        def broken():
+            raise bench_run.Failed("bench probe: silence")
+        self.assertEqual(self.choose(broken)[0], "tcg")
+        self.assertIn("silence", self.choose(broken)[1])
+        self.assertIn("cannot be opened", self.choose(broken, there=False)[1])
+
+    def test_ticks_are_turned_into_time(self):
+        figures = {"ticks": [4000, 2000], "gup1": [640, 64], "probe": [1, 1]}
+        self.assertEqual(bench_time.nanoseconds(figures), {"gup1": 5.0})
+
+    def test_the_least_and_the_worst(self):
+        runs = [dict.fromkeys(bench_time.ROWS, ns) for ns in (12.0, 10.0, 15.0)]
+        self.assertEqual(bench_time.least(runs)["page"], (10.0, 0.5))
 
 
 class Counts(unittest.TestCase):

@@ -72,7 +72,8 @@ static __noinline u64 empty_loop(unsigned long turns)
 	return arch_instructions() - start;
 }
 
-void bench_clock(void)
+/* The meter's own cost, and the loop's for 1000 turns. */
+static u64 calibrate(void)
 {
 	struct meter m = METER_INIT;
 	u64 once = ~0ULL, twice = ~0ULL;
@@ -84,11 +85,37 @@ void bench_clock(void)
 		twice = min(twice, empty_loop(2000));
 	}
 	overhead = m.least;
-	bench_row("clock", twice - once, 1000);
-	if (twice - once != 2000)
+	return twice - min(once, twice);
+}
+
+void bench_clock(void)
+{
+	u64 loop = calibrate();
+
+	bench_row("clock", loop, 1000);
+	if (loop != 2000)
 		bench_fail("the counter does not count instructions: 1000 turns of two are %llu; "
 			   "run under -accel tcg,thread=single -icount shift=0,sleep=off",
-			   (unsigned long long)(twice - once));
+			   (unsigned long long)loop);
+}
+
+#define PROBE_TURNS 1000000
+
+/* What a turn of two instructions takes, in cycles: is this a machine, or an interpreter? */
+void bench_probe(void)
+{
+	bench_row("probe", empty_loop(PROBE_TURNS), PROBE_TURNS);
+}
+
+/* The counter runs with time here: how many of its ticks a nanosecond has. */
+void bench_ticks(void)
+{
+	u64 ns = time_ns(), ticks = arch_instructions();
+
+	(void)calibrate();
+	udelay(20 * NSEC_PER_MSEC / NSEC_PER_USEC);
+	ticks = arch_instructions() - ticks;
+	bench_row("ticks", ticks, time_ns() - ns);
 }
 
 /* From the kernel's first instruction to here, which is where the first test would begin. */
@@ -149,11 +176,14 @@ static void (*const sweep[])(void) = { bench_clock, bench_munmap_sweep, bench_vm
 static void (*const period[])(void) = { bench_clock, bench_period, NULL };
 static void (*const ipi[])(void) = { bench_clock, bench_ipi, NULL };
 
+static void (*const probe[])(void) = { bench_probe, NULL };
+static void (*const wall[])(void) = { bench_ticks,  bench_gup,	    bench_zap,
+				      bench_munmap, bench_mapunmap, bench_fault,
+				      bench_page,   bench_table,    NULL };
+
 static const struct bench_set sets[] = {
-	{ "insn", 1, 0, insn },
-	{ "sweep", 1, 0, sweep },
-	{ "period", 2, 1, period },
-	{ "ipi", 2, 0, ipi },
+	{ "insn", 1, 0, insn }, { "sweep", 1, 0, sweep }, { "period", 2, 1, period },
+	{ "ipi", 2, 0, ipi },	{ "probe", 1, 0, probe }, { "time", 1, 0, wall },
 };
 
 static int run_set(const struct bench_set *s)
@@ -183,4 +213,5 @@ static int cmd_bench(int argc, char **argv)
 	return -EINVAL;
 }
 COMMAND(bench, "bench",
-	"bench insn|sweep|period|ipi  what operations cost; scripts/bench.py reads it", cmd_bench);
+	"bench insn|sweep|period|ipi|probe|time  what operations cost; scripts/bench.py reads it",
+	cmd_bench);

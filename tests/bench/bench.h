@@ -74,6 +74,8 @@ void bench_settle(void);
 
 /* The benchmarks: each prints rows. */
 void bench_clock(void);
+void bench_probe(void);
+void bench_ticks(void);
 void bench_gup(void);
 void bench_irqoff(void);
 void bench_zap(void);
