@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
  * ACPI's fixed tables: root pointer, root table, MADT (CPUs and interrupt controllers), FADT (timer
- * and power).
+ * and power), HPET (another timer).
  *
  * Why it exists: they are where PC firmware says which CPUs there are. Every address, length and
  * checksum is looked at before it is believed. A root or a MADT that is wrong ends the boot with a
- * line that says how: CPUs would be missing. A wrong FADT is a warning.
+ * line that says how: CPUs would be missing. Another wrong one is a warning.
  * Contexts: boot CPU, boot page tables: what is needed is copied, for later the tables are not
  * mapped.
  * See also: include/acpi.h. The numbers in brackets are sections of the ACPI Specification 6.5.
@@ -93,6 +93,10 @@ struct madt_entry {
 #define FADT_FLAGS 112
 #define FADT_HW_REDUCED BIT(20)
 #define FADT_SLEEP_CONTROL 244 /* a generic address: space, width, offset, access; address at + 4 */
+
+/* The HPET table (IA-PC HPET specification 1.0a, 3.2.4): a generic address. */
+#define HPET_SPACE 40
+#define HPET_ADDRESS 44
 
 /* A PC's NMI comes to pin 1 (MP specification 1.4, 3.6.2.2), unless the MADT says otherwise. */
 struct acpi_info acpi = { .nmi_lint = 1 };
@@ -214,7 +218,7 @@ static void add_ioapic(const struct madt_entry *e)
 		return;
 	}
 	acpi.ioapics[acpi.nr_ioapics++] =
-		(struct acpi_ioapic){ e->ioapic.base, e->ioapic.gsi_base };
+	    (struct acpi_ioapic){ e->ioapic.base, e->ioapic.gsi_base };
 }
 
 /* Flags: polarity in 1:0, 3 is low; trigger in 3:2, 3 is level; 0: as the bus [5.2.12.5]. */
@@ -297,44 +301,59 @@ static void read_madt(phys_t pa)
 	}
 }
 
-/* ---- FADT --------------------------------------------------------------------------------- */
+/* ---- FADT and HPET: time has other sources and power-off other ways, a broken one is as none - */
+
+/* The table at pa, or NULL with a warning that says what is not used. */
+static const struct header *dispensable_table(phys_t pa, const char *what, const char *unused)
+{
+	const char *why;
+	const struct header *h = find_whole(pa, sizeof(*h), &why);
+
+	if (!h)
+		printk("ACPI: the %s at %#llx %s: %s", what, (unsigned long long)pa, why, unused);
+	return h;
+}
 
 /* A field of size bytes, 0 where the table is too short for it. */
-static u64 fadt_field(const struct header *fadt, u32 offset, u32 size)
+static u64 field(const struct header *h, u32 offset, u32 size)
 {
 	u64 v = 0;
 
-	if (offset + size <= fadt->length)
-		memcpy(&v, (const char *)fadt + offset, size);
+	if (offset + size <= h->length)
+		memcpy(&v, (const char *)h + offset, size);
 	return v;
 }
 
 static u16 fadt_port(const struct header *fadt, u32 offset)
 {
-	u64 port = fadt_field(fadt, offset, 4);
+	u64 port = field(fadt, offset, 4);
 
 	return port <= 0xffff ? (u16)port : 0;
 }
 
-/* Time has other sources and power-off other ways: a broken one is as none. */
 static void read_fadt(phys_t pa)
 {
-	const char *why;
-	const struct header *fadt = find_whole(pa, sizeof(*fadt), &why);
+	const struct header *fadt =
+	    dispensable_table(pa, "FADT", "neither its timer nor its power-off are used");
 
-	if (!fadt) {
-		printk("ACPI: the FADT at %#llx %s: neither its timer nor its power-off are used",
-		       (unsigned long long)pa, why);
+	if (!fadt)
 		return;
-	}
-	if (fadt_field(fadt, FADT_FLAGS, 4) & FADT_HW_REDUCED) {
-		if (fadt_field(fadt, FADT_SLEEP_CONTROL, 1) == 0) /* in memory */
-			acpi.sleep_control = fadt_field(fadt, FADT_SLEEP_CONTROL + 4, 8);
+	if (field(fadt, FADT_FLAGS, 4) & FADT_HW_REDUCED) {
+		if (field(fadt, FADT_SLEEP_CONTROL, 1) == 0) /* in memory */
+			acpi.sleep_control = field(fadt, FADT_SLEEP_CONTROL + 4, 8);
 		return;
 	}
 	acpi.pm1a_control = fadt_port(fadt, FADT_PM1A_CONTROL);
-	if (fadt_field(fadt, FADT_PM_TIMER_LENGTH, 1) == 4)
+	if (field(fadt, FADT_PM_TIMER_LENGTH, 1) == 4)
 		acpi.pm_timer = fadt_port(fadt, FADT_PM_TIMER);
+}
+
+static void read_hpet(phys_t pa)
+{
+	const struct header *hpet = dispensable_table(pa, "HPET table", "its timer is not used");
+
+	if (hpet && field(hpet, HPET_SPACE, 1) == 0) /* in memory */
+		acpi.hpet = field(hpet, HPET_ADDRESS, 8);
 }
 
 void acpi_read(phys_t rsdp)
@@ -342,7 +361,7 @@ void acpi_read(phys_t rsdp)
 	const struct rsdp *r = reach(rsdp, sizeof(*r));
 	const struct header *root;
 	u32 entry_bytes = 4;
-	phys_t madt, fadt;
+	phys_t madt, fadt, hpet;
 
 	if (!rsdp) {
 		printk("ACPI: no root pointer: one CPU, no device interrupts");
@@ -355,10 +374,13 @@ void acpi_read(phys_t rsdp)
 	root = table_at(entry_bytes == 8 ? r->xsdt : r->rsdt, "root table", sizeof(*root));
 	madt = find_table(root, entry_bytes, "APIC");
 	fadt = find_table(root, entry_bytes, "FACP");
+	hpet = find_table(root, entry_bytes, "HPET");
 	if (madt)
 		read_madt(madt);
 	else
 		printk("ACPI: no MADT: one CPU, no device interrupts");
 	if (fadt)
 		read_fadt(fadt);
+	if (hpet)
+		read_hpet(hpet);
 }

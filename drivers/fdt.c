@@ -48,11 +48,12 @@ struct item {
 	u32 len;
 };
 
+/* fdt_open() saw that the blob and its blocks are aligned, and a property's value always is. */
 u32 fdt_cell(const void *value, unsigned int n)
 {
-	const u8 *b = (const u8 *)value + 4 * (size_t)n;
+	u32 w = ((const u32 *)value)[n];
 
-	return (u32)b[0] << 24 | (u32)b[1] << 16 | (u32)b[2] << 8 | b[3];
+	return w << 24 | (w & 0xff00) << 8 | (w >> 8 & 0xff00) | w >> 24;
 }
 
 static u64 fdt_number(const void *value, unsigned int cells)
@@ -68,6 +69,22 @@ static u64 fdt_number(const void *value, unsigned int cells)
 static u32 string_length(const u8 *b, u32 max)
 {
 	return (u32)strnlen((const char *)b, max);
+}
+
+/*
+ * The offset behind the name at `at`, which ends with 0 and is filled up to a whole cell; 0 if it
+ * does not end. A cell at a time, since half of what a tree says is names: w - 0x01010101 borrows
+ * from a byte of w that is 0, and ~w leaves bytes of 0x80 and above out.
+ */
+static u32 name_end(const struct fdt *f, const u8 *s, u64 at)
+{
+	for (; at + 4 <= f->struct_size; at += 4) {
+		u32 w = *(const u32 *)(s + at);
+
+		if ((w - 0x01010101) & ~w & 0x80808080)
+			return (u32)at + 4;
+	}
+	return 0;
 }
 
 static bool item_read_prop(const struct fdt *f, const u8 *s, u64 at, struct item *it)
@@ -95,7 +112,6 @@ static bool item_read(const struct fdt *f, u32 pos, struct item *it)
 {
 	const u8 *s = f->blob + f->struct_off;
 	u64 at = (u64)pos + 4;
-	u32 n;
 
 	if (at > f->struct_size)
 		return false;
@@ -103,12 +119,9 @@ static bool item_read(const struct fdt *f, u32 pos, struct item *it)
 	it->next = (u32)at;
 	switch (it->tag) {
 	case FDT_BEGIN_NODE:
-		n = string_length(s + at, (u32)(f->struct_size - at));
-		if (at + n >= f->struct_size)
-			return false;
 		it->name = (const char *)s + at;
-		it->next = (u32)ALIGN_UP(at + n + 1, 4ULL);
-		return true;
+		it->next = name_end(f, s, at);
+		return it->next != 0;
 	case FDT_PROP:
 		return item_read_prop(f, s, at, it);
 	case FDT_END_NODE:
@@ -151,6 +164,8 @@ static const char *check_header(struct fdt *f, const u8 *b, size_t max)
 {
 	u32 version;
 
+	if (!IS_ALIGNED((size_t)b, 4))
+		return "not aligned";
 	if (max >= 4 && fdt_cell(b, H_MAGIC) != FDT_MAGIC)
 		return "bad magic";
 	if (max < FDT_HEADER_SIZE_V16)
@@ -171,8 +186,8 @@ static const char *check_header(struct fdt *f, const u8 *b, size_t max)
 	f->struct_size = version >= 17 ? fdt_cell(b, H_STRUCT_SIZE) : f->size - f->struct_off;
 	if (f->struct_size > f->size - f->struct_off || f->strings_size > f->size - f->strings_off)
 		return "cut short, or a block lies outside it";
-	if (f->struct_off % 4 != 0)
-		return "structure block not aligned";
+	if (f->struct_off % 4 != 0 || f->rsvmap_off % 4 != 0)
+		return "a block is not aligned";
 	if (f->strings_size > 0 && b[f->strings_off + f->strings_size - 1] != 0)
 		return "strings block without an end";
 	return NULL;

@@ -22,17 +22,17 @@ struct acpi_override {
 };
 
 struct acpi_info {
-	phys_t lapic_base;    /* 0: not said */
-	u32 cpus[MAX_CPUS];   /* APIC ids of enabled CPUs, each once, in the table's order */
-	unsigned int nr_cpus; /* in cpus[] */
+	phys_t lapic_base;	   /* 0: not said */
+	u32 cpus[MAX_CPUS];	   /* APIC ids of enabled CPUs, each once, in the table's order */
+	unsigned int nr_cpus;	   /* in cpus[] */
 	unsigned int nr_cpus_seen; /* those that had no room in it too */
 	struct acpi_ioapic ioapics[ACPI_MAX_IOAPICS];
 	unsigned int nr_ioapics;
 	struct acpi_override overrides[ACPI_MAX_OVERRIDES];
 	unsigned int nr_overrides;
-	u32 nmi_lint; /* the pin of local APICs that a machine's NMI comes to */
+	u32 nmi_lint;		    /* the pin of local APICs that a machine's NMI comes to */
 	u16 pm_timer, pm1a_control; /* I/O ports, or 0 */
-	phys_t sleep_control;	    /* memory, or 0 */
+	phys_t sleep_control, hpet; /* memory, or 0 */
 };
 extern struct acpi_info acpi;
 

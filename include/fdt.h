@@ -33,7 +33,7 @@ bool fdt_compatible(const struct fdt *f, int node, const char *compatible); /* t
 int fdt_parent(const struct fdt *f, int node);
 int fdt_by_phandle(const struct fdt *f, u32 phandle);
 
-/* A property's bytes, or NULL; *len set if len is not NULL. Not aligned: read with fdt_cell(). */
+/* A property's bytes, or NULL; *len set if len is not NULL. Aligned to 4: read with fdt_cell(). */
 const void *fdt_prop(const struct fdt *f, int node, const char *name, u32 *len);
 /* The property as a string that ends inside it, or NULL. */
 const char *fdt_string(const struct fdt *f, int node, const char *name);

@@ -75,32 +75,51 @@ static unsigned int fitting_level(vaddr_t va, phys_t pa, u64 size)
 	return level;
 }
 
-static bool map_leaf(pte_t *root, vaddr_t va, phys_t pa, u64 attr, unsigned int level)
+/*
+ * The entry for the largest leaf that fits at va, and its level. A table that is there already stays,
+ * be it empty. NULL without memory.
+ */
+static pte_t *leaf_entry(pte_t *root, vaddr_t va, phys_t pa, u64 size, unsigned int *level)
 {
-	pte_t *ptep = entry_at(root, va, level);
+	pte_t *ptep;
 
-	if (!ptep)
-		return false;
+	*level = fitting_level(va, pa, size);
+	for (;;) {
+		ptep = entry_at(root, va, *level);
+		if (!ptep || *level == 0 || pte_none(pte_read(ptep)))
+			return ptep;
+		(*level)--;
+	}
+}
+
+static void map_leaf(pte_t *ptep, phys_t pa, u64 attr, unsigned int level)
+{
 	BUG_ON(!pte_none(pte_read(ptep)));
 	BUG_ON((attr & PA_WRITE) && (attr & PA_EXEC));
 	arch_pte_publish(ptep, arch_pte_leaf(pa, attr | PA_GLOBAL, level), true);
-	return true;
 }
 
 /*
- * Page-aligned; the largest leaves that fit. At boot, when memory for tables is there or boot
- * fails.
+ * Page-aligned; the largest leaves that fit, and one way down for those that share a table. False
+ * without memory for a table: the part before is mapped then.
  */
-static void map_range(pte_t *root, vaddr_t va, phys_t pa, u64 size, u64 attr)
+static bool map_range(pte_t *root, vaddr_t va, phys_t pa, u64 size, u64 attr)
 {
 	while (size > 0) {
-		unsigned int level = fitting_level(va, pa, size);
+		unsigned int level;
+		pte_t *ptep = leaf_entry(root, va, pa, size, &level);
+		u64 span = pt_span(level);
 
-		(void)map_leaf(root, va, pa, attr, level);
-		va += pt_span(level);
-		pa += pt_span(level);
-		size -= pt_span(level);
+		if (!ptep)
+			return false;
+		do {
+			map_leaf(ptep++, pa, attr, level);
+			va += span;
+			pa += span;
+			size -= span;
+		} while (size >= span && pt_index(va, level) != 0 && pte_none(pte_read(ptep)));
 	}
+	return true;
 }
 
 /* ---- The areas --------------------------------------------------------------------------- */
@@ -113,7 +132,7 @@ static phys_t image_pa(const char *symbol)
 static void map_direct(pte_t *root, phys_t start, phys_t end, u64 attr)
 {
 	if (start < end)
-		map_range(root, DIRECT_MAP + start, start, end - start, attr);
+		(void)map_range(root, DIRECT_MAP + start, start, end - start, attr);
 }
 
 /* One range of memory; what the image must not change is not changed through here either. */
@@ -130,7 +149,7 @@ static void map_memory(pte_t *root, phys_t start, phys_t end)
 static void map_image_part(pte_t *root, const char *start, const char *end, u64 attr)
 {
 	if (start < end)
-		map_range(root, (vaddr_t)start, image_pa(start), (u64)(end - start), attr);
+		(void)map_range(root, (vaddr_t)start, image_pa(start), (u64)(end - start), attr);
 }
 
 static void map_image(pte_t *root)
@@ -154,7 +173,7 @@ static u64 back_vmemmap(pte_t *root, vaddr_t va, vaddr_t end)
 	}
 	if (!pa)
 		boot_fail("too little memory: no room for the table of page frames");
-	(void)map_leaf(root, va, pa, PA_READ | PA_WRITE, level);
+	map_leaf(entry_at(root, va, level), pa, PA_READ | PA_WRITE, level);
 	return pt_span(level);
 }
 
@@ -273,7 +292,8 @@ static void forget_not_mapped(vaddr_t start, vaddr_t end)
 void kmap_set(vaddr_t va, const phys_t *pa, unsigned int nr, u64 attr)
 {
 	for (unsigned int i = 0; i < nr; i++)
-		(void)map_leaf(phys_to_virt(kernel_root), va + i * PAGE_SIZE, pa[i], attr, 0);
+		(void)map_range(phys_to_virt(kernel_root), va + i * PAGE_SIZE, pa[i], PAGE_SIZE,
+				attr);
 	forget_not_mapped(va, va + nr * PAGE_SIZE);
 }
 
@@ -293,20 +313,23 @@ static bool overlaps_memory(phys_t start, phys_t end)
 	return false;
 }
 
-/* Maps [start, end) at the next free place. map_lock held. 0 without memory or addresses. */
+/*
+ * Maps [start, end) at the next free place where leaves as large as the range has room for fit.
+ * map_lock held. 0 without memory or addresses.
+ */
 static vaddr_t map_device(phys_t start, phys_t end)
 {
-	pte_t *root = phys_to_virt(kernel_root);
-	vaddr_t va = ioremap_next, first = va;
+	u64 align = end - start >= pt_span(1) ? pt_span(1) : PAGE_SIZE;
+	vaddr_t va = ALIGN_UP(ioremap_next - start % align, align) + start % align;
 
-	if (end - start >= STACK_AREA_START - va)
+	if (va >= STACK_AREA_START || end - start >= STACK_AREA_START - va)
 		return 0;
 	/* A page is left out behind each. What failed half-way is left out too: nobody uses it. */
-	ioremap_next += end - start + PAGE_SIZE;
-	for (; start < end; start += PAGE_SIZE, va += PAGE_SIZE)
-		if (!map_leaf(root, va, start, PA_READ | PA_WRITE | PA_DEVICE, 0))
-			return 0;
-	return first;
+	ioremap_next = va + (end - start) + PAGE_SIZE;
+	if (!map_range(phys_to_virt(kernel_root), va, start, end - start,
+		       PA_READ | PA_WRITE | PA_DEVICE))
+		return 0;
+	return va;
 }
 
 void *ioremap(phys_t pa, size_t size)

@@ -224,6 +224,30 @@ TEST(kmap, ioremap_gives_places_apart_with_guards)
 	EXPECT(!mapped(b + 2 * PAGE_SIZE) && !mapped(b - PAGE_SIZE));
 }
 
+/* A page before large leaves; small ones where tables were made ahead. No table is made. */
+TEST(kmap, ioremap_of_much_has_large_leaves)
+{
+	const phys_t pa = DIRECT_MAP_SIZE + pt_span(1) - PAGE_SIZE;
+	const u64 size = 8 * pt_span(1) + PAGE_SIZE;
+	unsigned int level, large = 0;
+
+	if (pt_span(1) > MiB(2)) {
+		test_skip("a large leaf would take much of the area");
+		return;
+	}
+	vaddr_t a = (vaddr_t)ioremap(pa, size);
+
+	ASSERT(a != 0);
+	for (u64 at = 0; at < size; at += PAGE_SIZE) {
+		EXPECT_EQ(pa_of(a + at), pa + at);
+		(void)kmap_lookup(a + at, &level);
+		large += level == 1;
+	}
+	EXPECT(large >= 2 * PTRS_PER_TABLE && large <= 8 * PTRS_PER_TABLE);
+	EXPECT_EQ(attr_of(a + size / 2), PA_READ | PA_WRITE | PA_DEVICE | PA_GLOBAL);
+	EXPECT(!mapped(a + size) && !mapped(a - PAGE_SIZE));
+}
+
 TEST(kmap, ioremap_refuses_what_is_not_a_device)
 {
 	EXPECT(ioremap(boot.mem[0].start, PAGE_SIZE) == NULL);

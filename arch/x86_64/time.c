@@ -3,9 +3,8 @@
  * Time: the TSC is the clock, the local APIC's one-shot timer (or TSC-deadline) the alarm.
  *
  * The TSC's rate comes from the first of: CPUID leaf 0x15, the hypervisor's leaf 0x40000010, the
- * PIT, the ACPI timer. A comparison with one of the last two is made several times, and the lowest
- * rate is taken: a virtual CPU that does not run for a while in between may miss a whole turn of
- * the PIT's 16-bit counter, and then the TSC seems too fast, never too slow.
+ * HPET, the ACPI timer, the PIT. A comparison with one of the last three goes on until what reading
+ * them may have cost is a thousandth of it.
  * Contexts: calibration on the boot CPU, irqs off. See also: kernel/time.c.
  */
 #include <acpi.h>
@@ -13,6 +12,7 @@
 #include <arch.h>
 #include <asm/cpu.h>
 #include <bug.h>
+#include <hpet.h>
 #include <percpu.h>
 #include <printk.h>
 #include <trap.h>
@@ -21,19 +21,65 @@
 #define PIT_CHANNEL0 0x40
 #define PIT_COMMAND 0x43
 #define ACPI_TIMER_HZ 3579545
-#define RUNS 3
-#define RUN_DIVISOR 100	 /* a run takes 1 / 100 s */
-#define READ_TRIES 4	 /* a sample is the quickest of so many */
-#define PATIENCE 1000000 /* reads of a counter that does not move */
+#define ACCURACY 1000	/* a comparison is good to one part in so many */
+#define READ_TRIES 4	/* a sample is the quickest of so many */
+#define PATIENCE 100000 /* samples, however slow the counter is */
+#define PIT_RUNS 3
 
-/* ---- The rate of the TSC ------------------------------------------------------------------ */
+/* ---- Comparing ---------------------------------------------------------------------------- */
 
-/* A counter of known rate. The count goes up, modulo mask + 1. */
-struct reference {
-	const char *name;
-	u32 hz, mask;
+/* A counter. It goes up, modulo mask + 1. */
+struct counter {
+	u32 mask;
 	u32 (*read)(void);
 };
+
+struct sample {
+	u64 tsc;
+	u64 width; /* cycles in which the counter was read */
+	u32 count;
+};
+
+static struct sample take_sample(const struct counter *c)
+{
+	struct sample best = { .width = ~0ULL };
+
+	for (unsigned int i = 0; i < READ_TRIES; i++) {
+		u64 before = arch_cycles();
+		u32 count = c->read();
+		u64 width = arch_cycles() - before;
+
+		if (width < best.width)
+			best = (struct sample){ before + width / 2, width, count };
+	}
+	return best;
+}
+
+/* What went by in the same time; counts is 0 if the counter does not count. */
+struct comparison {
+	u64 cycles;
+	u32 counts;
+};
+
+/* Ends when it is accurate, or the counter is about to come round, or patience is at its end. */
+static struct comparison compare(const struct counter *c)
+{
+	struct sample start = take_sample(c), end;
+	struct comparison done = { 0 };
+
+	for (unsigned int i = 0; i < PATIENCE; i++) {
+		end = take_sample(c);
+		done.cycles = end.tsc - start.tsc;
+		done.counts = (end.count - start.count) & c->mask;
+		if (done.counts > c->mask / 2 ||
+		    (done.counts >= ACCURACY &&
+		     done.cycles >= ACCURACY * (start.width + end.width)))
+			break;
+	}
+	return done;
+}
+
+/* ---- The rate of the TSC ------------------------------------------------------------------ */
 
 /* Latched, so that both halves are of one moment; it counts down. */
 static u32 pit_read(void)
@@ -58,54 +104,40 @@ static u32 acpi_timer_read(void)
 	return inl(acpi.pm_timer) & 0xffffff; /* 24 bits are always there */
 }
 
-struct sample {
-	u64 tsc;
-	u32 count;
-};
-
-static struct sample take_sample(const struct reference *r)
+static u64 rate_by(const struct counter *c, u32 hz)
 {
-	struct sample best = { 0 };
-	u64 quickest = ~0ULL;
+	struct comparison done = compare(c);
 
-	for (unsigned int i = 0; i < READ_TRIES; i++) {
-		u64 before = arch_cycles();
-		u32 count = r->read();
-		u64 after = arch_cycles();
-
-		if (after - before < quickest) {
-			quickest = after - before;
-			best = (struct sample){ before + (after - before) / 2, count };
-		}
-	}
-	return best;
+	return done.counts ? done.cycles * hz / done.counts : 0;
 }
 
-/* Cycles a second by one comparison, or 0 if the counter does not count. */
-static u64 compare(const struct reference *r)
+static u64 rate_by_hpet(void)
 {
-	struct sample start = take_sample(r), end;
-	u32 want = r->hz / RUN_DIVISOR, patience = PATIENCE;
+	const struct counter hpet = { 0xffffffff, hpet_read };
+	u32 hz = hpet_start();
 
-	while (((r->read() - start.count) & r->mask) < want)
-		if (--patience == 0)
-			return 0;
-	end = take_sample(r);
-	return (end.tsc - start.tsc) * r->hz / ((end.count - start.count) & r->mask);
+	return hz ? rate_by(&hpet, hz) : 0;
 }
 
-static u64 rate_by(const struct reference *r)
+static u64 rate_by_acpi(void)
 {
-	u64 lowest = 0;
+	const struct counter timer = { 0xffffff, acpi_timer_read };
 
-	for (unsigned int i = 0; i < RUNS; i++) {
-		u64 hz = compare(r);
+	return acpi.pm_timer ? rate_by(&timer, ACPI_TIMER_HZ) : 0;
+}
 
-		if (hz == 0)
-			return 0;
-		if (lowest == 0 || hz < lowest)
-			lowest = hz;
-	}
+/*
+ * It comes round every 55 ms. A virtual CPU that does not run for so long misses a turn, and then
+ * the TSC seems too fast, never too slow: so the lowest of some rates.
+ */
+static u64 rate_by_pit(void)
+{
+	const struct counter pit = { 0xffff, pit_read };
+	u64 lowest = ~0ULL;
+
+	pit_start();
+	for (unsigned int i = 0; i < PIT_RUNS; i++)
+		lowest = min(lowest, rate_by(&pit, PIT_HZ));
 	return lowest;
 }
 
@@ -127,29 +159,25 @@ static u64 rate_by_hypervisor(void)
 
 void time_calibrate(void)
 {
-	const struct reference pit = { "PIT", PIT_HZ, 0xffff, pit_read };
-	const struct reference pm = { "ACPI timer", ACPI_TIMER_HZ, 0xffffff, acpi_timer_read };
-	const char *by = "CPUID";
-	u64 hz = rate_by_cpuid();
+	static const struct {
+		const char *name;
+		u64 (*rate)(void);
+	} sources[] = {
+		{ "CPUID", rate_by_cpuid }, { "the hypervisor", rate_by_hypervisor },
+		{ "HPET", rate_by_hpet },   { "ACPI timer", rate_by_acpi },
+		{ "PIT", rate_by_pit },
+	};
+	unsigned int i = 0;
+	u64 hz = 0;
 
-	if (!hz) {
-		by = "the hypervisor";
-		hz = rate_by_hypervisor();
-	}
-	if (!hz) {
-		by = pit.name;
-		pit_start();
-		hz = rate_by(&pit);
-	}
-	if (!hz && acpi.pm_timer) {
-		by = pm.name;
-		hz = rate_by(&pm);
-	}
+	while (i < ARRAY_SIZE(sources) && (hz = sources[i].rate()) == 0)
+		i++;
 	if (hz < 1000000)
-		boot_fail("no clock: neither CPUID nor PIT nor ACPI timer tells the TSC's rate");
+		boot_fail("no clock: neither CPUID nor HPET nor ACPI timer nor PIT tells the TSC's "
+			  "rate");
 	arch.timer_hz = hz;
 	printk("time: TSC at %llu kHz by %s; the alarm is the local APIC's %s",
-	       (unsigned long long)hz / 1000, by,
+	       (unsigned long long)hz / 1000, sources[i].name,
 	       features.tsc_deadline ? "TSC deadline" : "counter");
 }
 
@@ -163,27 +191,25 @@ static u64 longest;
 /* When this CPU's timer_interrupt() is due; ~0: never. */
 static DEFINE_PER_CPU(u64, timer_due);
 
+static u32 apic_counted(void)
+{
+	return (u32)APIC_COUNT_MAX - apic_timer_left();
+}
+
 void time_calibrate_apic(void)
 {
-	u64 start, end, lowest = ~0ULL;
+	const struct counter timer = { (u32)APIC_COUNT_MAX, apic_counted };
+	struct comparison done;
 
 	if (features.tsc_deadline)
 		return;
-	for (unsigned int i = 0; i < RUNS; i++) {
-		start = arch_cycles();
-		apic_timer_count((u32)APIC_COUNT_MAX);
-		do
-			end = arch_cycles();
-		while (end - start < arch.timer_hz / RUN_DIVISOR);
-		u64 counts = APIC_COUNT_MAX - apic_timer_left();
-
-		lowest = min(lowest, (counts << 32) / (end - start));
-	}
+	apic_timer_count((u32)APIC_COUNT_MAX);
+	done = compare(&timer);
 	apic_timer_count(0);
-	if (lowest == 0)
+	if (done.counts == 0)
 		boot_fail("the local APIC's timer does not count");
-	counts_per_cycle_32 = lowest;
-	longest = (APIC_COUNT_MAX << 30) / lowest;
+	counts_per_cycle_32 = ((u64)done.counts << 32) / done.cycles;
+	longest = (APIC_COUNT_MAX << 30) / counts_per_cycle_32;
 }
 
 void time_setup_cpu(void)

@@ -17,7 +17,7 @@
 #define RESERVED 32 /* one entry and the end */
 #define BLOB_MAX 1024
 
-static u8 blob[BLOB_MAX];
+static u8 blob[BLOB_MAX] __aligned(8);
 static u32 at, blob_size;
 static char strings[128];
 static u32 strings_len;
@@ -243,6 +243,18 @@ TEST(fdt, bad_headers_are_refused)
 	expect_refused(24, 99, "not compatible with version 17");
 	expect_refused(HEADER + RESERVED, 2, "begins with an end");
 	expect_refused(HEADER + RESERVED, 77, "unknown token");
+	expect_refused(16, HEADER + 2, "reserved memory not aligned");
+}
+
+TEST(fdt, blob_that_is_not_aligned_is_refused)
+{
+	const char *why = NULL;
+	struct fdt f;
+
+	build();
+	memmove(blob + 1, blob, blob_size);
+	EXPECT_EQ(fdt_open(&f, blob + 1, blob_size, &why), -EINVAL);
+	EXPECT(why && strcmp(why, "not aligned") == 0);
 }
 
 /* Everything a reader may ask, of a tree that may be nonsense. */
