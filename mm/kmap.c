@@ -76,8 +76,8 @@ static unsigned int fitting_level(vaddr_t va, phys_t pa, u64 size)
 }
 
 /*
- * The entry for the largest leaf that fits at va, and its level. A table that is there already stays,
- * be it empty. NULL without memory.
+ * The entry for the largest leaf that fits at va, and its level. A table that is there already
+ * stays, be it empty. NULL without memory.
  */
 static pte_t *leaf_entry(pte_t *root, vaddr_t va, phys_t pa, u64 size, unsigned int *level)
 {

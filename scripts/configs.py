@@ -184,7 +184,8 @@ BAD = (
                             ("sse2", "SSE2"), ("lm", "64-bit mode (LM)"),
                             ("nx", "execute-disable pages (NX)"))),
     Config("no-clock", ports=("x86_64",), machine="microvm,pit=off,pic=off,rtc=off",
-           expect="no clock: neither CPUID nor PIT nor ACPI timer tells the TSC's rate"),
+           expect="no clock: neither CPUID nor HPET nor ACPI timer nor PIT tells the TSC's "
+                  "rate"),
     Config("tree-magic", ports=DEVICE_TREE, given="magic", expect="magic"),
     Config("tree-cut", ports=DEVICE_TREE, given="cut", expect="broken structure block"),
     Config("tree-size", ports=DEVICE_TREE, given="size", expect="device tree at"),

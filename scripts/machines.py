@@ -50,6 +50,7 @@ MACHINES = (
     Machine("numa", ports=X86 + ARM, qemu_args=numa("128M")),
 
     Machine("pc", ports=X86, machine="pc"),
+    Machine("no-hpet", ports=X86, machine="q35,hpet=off", tests="arch.*"),
     Machine("microvm", ports=X86, machine="microvm,acpi=on"),
     Machine("microvm-no-acpi", ports=X86, machine="microvm,acpi=off", cpus=1, tests="arch.*"),
     Machine("microvm-2-ioapics", ports=X86, machine="microvm,ioapic2=on", tests="arch.*"),
