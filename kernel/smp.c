@@ -399,7 +399,7 @@ static bool wait_active(unsigned int cpu)
 	while (!cpumask_has(READ_ONCE(cpu_active_mask), cpu)) {
 		if (time_ns() - start > START_LIMIT)
 			return false;
-		thread_yield();
+		thread_sleep(NSEC_PER_MSEC / 10);
 	}
 	return true;
 }

@@ -292,6 +292,9 @@ int arch_cpu_start(unsigned int cpu, struct thread *idle)
 	struct vcpu *v = &M.cpu[cpu];
 	u64 top = idle->stack + STACK_SIZE;
 
+	order_fence(__ATOMIC_SEQ_CST);
+	if (races_on && !quiet)
+		race_start(cpu);
 	v->thread = idle;
 	v->slot = (u8)slot_of((void *)idle->stack);
 	v->sp = first_frame(top, secondary);

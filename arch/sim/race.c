@@ -235,6 +235,13 @@ void race_rmw(u64 addr, unsigned int size, int order, void *pc)
 		tick();
 }
 
+/* What the caller has done is before all that the CPU does from here on. */
+void race_start(unsigned int cpu)
+{
+	join(cpus[cpu].now, cpus[sim_cpu()].now);
+	tick();
+}
+
 void race_fence(int order)
 {
 	struct cpu *c = &cpus[sim_cpu()];

@@ -219,6 +219,7 @@ void race_load(u64 addr, unsigned int size, bool acquires, void *pc);
 void race_store(u64 addr, unsigned int size, bool releases, void *pc);
 void race_rmw(u64 addr, unsigned int size, int order, void *pc);
 void race_fence(int order);
+void race_start(unsigned int cpu);
 
 /* ---- show.c: what a counterexample says of memory ---------------------------------------- */
 
