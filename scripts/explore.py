@@ -146,19 +146,33 @@ def explore_oracles(scenarios, machines, pool):
     return bad
 
 
+def clean_table(scenarios, machines, results):
+    """A row for each scenario: its bound, and the states that each machine's search has seen."""
+    lines = [f"{'all rules on: states':22}{'bound':16}" + "".join(f"{m:>17}" for m in machines)]
+    for name in scenarios:
+        of = {m: r for (n, m), r in results.items() if n == name}
+        bound = max((verdict(r).partition("bound ")[2].partition(" (")[0] for r in of.values()),
+                    default="", key=len)
+        cells = {0: lambda r: r["states"], 1: lambda r: "FOUND", 3: lambda r: "NOT EXHAUSTED"}
+        lines.append(f"{name:22}{bound:16}" + "".join(
+            f"{cells.get(of[m]['status'], lambda r: 'ERROR')(of[m]) if m in of else '-':>17}"
+            for m in machines))
+    return "\n".join(lines)
+
+
 def explore_clean(scenarios, machines, limits, pool):
     """All rules on: nothing may be found, and the space within the bound is exhausted."""
     jobs = [(n, m, pool.submit(run_sim, n, m, None, **limits)) for n in scenarios
             for m in machines if fits(scenarios[n], m)]
-    bad = 0
+    bad, results = 0, {}
     for name, machine, job in jobs:
-        result = job.result()
+        results[name, machine] = result = job.result()
         bad += result["status"] != 0
         print(f"{name:14} {machine:16} {verdict(result)}; {figures(result)}", flush=True)
         if result["status"] == 1:
             names = counterexample.Names(SIM, result)
             print(f"  {result['finding']}: {names.message()}")
-    return bad
+    return bad, clean_table(scenarios, machines, results)
 
 
 def reduction(scenarios, machines, pool):
@@ -180,12 +194,13 @@ def quick(pool):
     """
     What `make test` has time for; yields (name, passed, text).
 
-    Every scenario on every machine, to a bound of one preemption; then every counterexample that is
-    known, where it was found; then whether the reduction loses a last state of some.
+    Every scenario on every machine, to a bound of one preemption, or of none beside a delay; then
+    every counterexample that is known, where it was found; then whether the reduction loses a last
+    state of some.
     """
     scenarios, machines, rules = listing()
-    jobs = [(f"{n}.{m}", 0, pool.submit(run_sim, n, m, bound="1")) for n in scenarios
-            for m in machines if fits(scenarios[n], m)]
+    jobs = [(f"{n}.{m}", 0, pool.submit(run_sim, n, m, bound="1", extra=("--delayed", "0")))
+            for n in scenarios for m in machines if fits(scenarios[n], m)]
     few = {name: scenarios[name] for name in REDUCED}
     for rule in rules:
         for machine, (name, text) in golden.verdicts(rule).items():
@@ -327,9 +342,10 @@ def main():
                 lost += not passed
                 print(f"{'same' if passed else 'DIFFER':6} {name}: {text}", flush=True)
             return 1 if lost else 0
-        bad = explore_clean(scenarios, machines, limits, pool)
+        bad, table = explore_clean(scenarios, machines, limits, pool)
         bad += explore_oracles(scenarios, machines, pool)
         changed = explore_rules(rules, scenarios, machines, limits, pool)
+    print(table)
     for line in changed:
         print("CHANGED", line)
     print(f"explore: {bad} failures with all rules on, {len(changed)} verdicts changed")

@@ -36,11 +36,12 @@ const struct scenario *scenario;
 static struct {
 	const char *scenario, *machine, *knockout, *replay, *save;
 	struct limits limits;
-	unsigned int delayed; /* preemptions beside delays */
+	unsigned int delayed; /* preemptions beside delays, at most */
 	u64 random, seed, races;
 	bool breakpoints;
 	unsigned int oracles;
 } args = { .machine = "x86_64/ipi",
+	   .delayed = OF_SCENARIO,
 	   .limits = { .bound = OF_SCENARIO,
 		       .delays = OF_SCENARIO,
 		       .states = 1UL << 25,
@@ -336,6 +337,8 @@ static bool parse(int argc, char **argv)
 			args.save = value;
 		else if (strcmp(name, "--bound") == 0)
 			args.limits.bound = bound_of(value);
+		else if (strcmp(name, "--delayed") == 0)
+			args.delayed = bound_of(value);
 		else if (strcmp(name, "--delays") == 0)
 			args.limits.delays = (unsigned int)number;
 		else if (strcmp(name, "--states") == 0)
@@ -365,8 +368,9 @@ int main(int argc, char **argv)
 	if (!parse(argc, argv) || !args.scenario || !(model = model_find(args.machine))) {
 		fprintf(stderr,
 			"usage: sim --list | --scenario NAME [--machine ARCH/TRANSPORT] "
-			"[--knockout RULE] [--bound N] [--delays N] [--random RUNS] [--seed N] "
-			"[--races RUNS] [--seconds N] [--states N] [--oracles 0|1] [--reduce 0|1] "
+			"[--knockout RULE] [--bound N] [--delays N] [--delayed N] [--random RUNS] "
+			"[--seed N] [--races RUNS] [--seconds N] [--states N] [--oracles 0|1] "
+			"[--reduce 0|1] "
 			"[--save FILE] [--replay FILE]\n");
 		return 2;
 	}
@@ -381,12 +385,11 @@ int main(int argc, char **argv)
 		args.limits.delays = scenario->delays;
 	if (args.oracles == OF_SCENARIO)
 		args.oracles = scenario->oracles;
-	/* A bound that is asked for holds whatever waits. */
-	args.delayed = args.limits.bound;
-	if (args.limits.bound == OF_SCENARIO) {
+	/* A bound that is asked for holds whatever waits, unless that has one too. */
+	if (args.limits.bound == OF_SCENARIO && args.delayed == OF_SCENARIO && scenario->delayed)
+		args.delayed = scenario->delayed;
+	if (args.limits.bound == OF_SCENARIO)
 		args.limits.bound = stated_bound(scenario);
-		args.delayed = scenario->delayed ? scenario->delayed : args.limits.bound;
-	}
 	if (boot() != 0)
 		return 2;
 	if (!args.replay)

@@ -48,6 +48,7 @@ SCENARIO(gather_look) = {
 	.what = "a gather that finds empty what another has cleared",
 	.cpus = 3,
 	.delays = 1,
+	.delayed = 1,
 	.setup = setup,
 	.roles = { { 0, dropper, true }, { 1, looker, true }, { 2, user, true } },
 };

@@ -39,7 +39,6 @@ SCENARIO(rcu_two) = {
 	.name = "rcu_two",
 	.what = "two grace periods against a reader",
 	.cpus = 3,
-	.bound = 1,
 	.ticks = 1,
 	.setup = setup,
 	.roles = { { 0, freer, false }, { 1, reader, false }, { 2, other, false } },

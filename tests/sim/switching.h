@@ -34,7 +34,7 @@ static inline void switching_switch(void)
 	kthread_unuse_mm();
 }
 
-static void switching_unmap(void)
+static inline void switching_unmap(void)
 {
 	(void)mm_munmap(sim_mm, VA_A, PAGE_SIZE);
 }
