@@ -28,7 +28,7 @@
 
 #include <page.h>
 
-#define MAX_LATE 6
+#define MAX_LATE 24
 #define WORDS (SIM_ARENA_SIZE / 8)
 
 struct late {
