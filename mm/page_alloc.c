@@ -350,9 +350,9 @@ static inline void mark_free(struct page *p, bool poison)
 /* Puts a frame on top of this CPU's magazine, which is not full; irqs off. */
 static inline void pcp_push(struct pcp *c, struct page *p, unsigned int type)
 {
+	c->room--;
 	p->below = c->top;
 	c->top = p;
-	c->room--;
 	c->by_type[type]--;
 	mark_free(p, true);
 }

@@ -35,7 +35,7 @@ static inline struct page *zap_leaf(struct mm *mm, pte_t *ptep, vaddr_t va, unsi
 	 * count is dropped. Pairs with gup_one() in mm/gup.c: its reference, then second look. [U4]
 	 */
 	pte_t pte = user_entry_take(ptep, level);
-	struct page *page = pte_attr(pte) & PA_SPECIAL ? NULL : page_head(pte_page(pte));
+	struct page *page = pte_attr(pte) & PA_SPECIAL ? NULL : pte_page(pte);
 
 	trace(CLEAR, mm->id, pte_pa(pte), va);
 	ledger_clear(mm, page, va, level);
@@ -43,8 +43,8 @@ static inline struct page *zap_leaf(struct mm *mm, pte_t *ptep, vaddr_t va, unsi
 	if (!page)
 		return NULL;
 	page_step(page, STEP_CLEAR);
-	if (debug_build)
-		BUG_ON(atomic_read(&page->mapcount) <= 0);
+	/* A leaf of any level maps the whole of what its page heads. */
+	BUG_ON(debug_build && (page != page_head(page) || atomic_read(&page->mapcount) <= 0));
 	atomic_dec(&page->mapcount);
 	return page;
 }
@@ -58,7 +58,7 @@ static __always_inline bool zap_run(struct mmu_gather *tlb, struct zap *z, unsig
 	struct page **slot = tlb_slots(tlb), **const slots = slot, **limit = slot + tlb_room(tlb);
 	pte_t *const begin = z->ptep, *ptep = begin, *first = NULL, *last = NULL;
 	u64 span = pt_span(level);
-	s64 leaves = 0;
+	s64 special = 0; /* leaves without a page */
 
 	while (ptep < z->end && slot < limit) {
 		pte_t *stop = min(z->end, ptep + (limit - slot)); /* room for as many */
@@ -73,8 +73,9 @@ static __always_inline bool zap_run(struct mmu_gather *tlb, struct zap *z, unsig
 
 			*slot = page;
 			slot += page != NULL;
+			special += page == NULL;
 			last = ptep;
-			if (leaves++ == 0)
+			if (!first)
 				first = ptep;
 		}
 	}
@@ -82,11 +83,11 @@ static __always_inline bool zap_run(struct mmu_gather *tlb, struct zap *z, unsig
 
 	z->va += (u64)(ptep - begin) * span;
 	z->ptep = ptep;
-	if (!leaves)
+	if (!first)
 		return false;
 	tlb_record(tlb, va + (u64)(first - begin) * span, va + (u64)(last + 1 - begin) * span,
 		   level);
-	atomic64_add(&tlb->mm->nr_pages, -(leaves << (level * PT_INDEX_BITS)));
+	atomic64_add(&tlb->mm->nr_pages, -((slot - slots + special) << (level * PT_INDEX_BITS)));
 	return tlb_remove_pages(tlb, (unsigned int)(slot - slots));
 }
 
