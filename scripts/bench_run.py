@@ -29,10 +29,10 @@ def say(text=""):
     print(text, flush=True)
 
 
-def counted(arch, name, cpus, mem):
+def counted(arch, name, cpus, mem, box=None):
     """The command line of a machine that counts instructions, running that set of benchmarks."""
-    w = qemu.from_environment(**BOX, arch=arch, cpus=cpus, mem=mem, cpu=CPU.get(arch, ""),
-                              append=f'run="bench {name};poweroff"')
+    w = qemu.from_environment(**box or BOX, arch=arch, cpus=cpus, mem=mem, cpu=CPU.get(arch, ""),
+                              append=f'run="bench{"-" if box else " "}{name};poweroff"')
     words = qemu.command(w)
     words[words.index("-accel") + 1] = "tcg,thread=single"
     return words + COUNTED

@@ -5,11 +5,14 @@ The counting kernel (BUILD=count) runs each scenario by turns, so that a second 
 whatever the host does meanwhile. CHECK=1 wants the figures of tests/bench/counts.json again, or,
 where they are others, the same figures twice and none that grew. ACCEPT=1 writes that file and the
 tables of docs/performance.md.
+
+Grace periods take time, and so a clock that is the same twice: they are measured under -icount.
 """
 import concurrent.futures
 import os
 
 import bench_plot
+import bench_rows
 import bench_run
 import qemu
 import test
@@ -21,7 +24,9 @@ MACHINES = (2, 4, 8)
 MEMORY = "1G"  # for the longest munmap
 SLACK = 0.02  # for what is not a whole number an operation
 BATCH = 9698  # pages that a gather holds before it flushes
-TRANSPORTS = {"x86_64": ("ipi", "nmi"), "arm64": ("ipi", "broadcast"), "riscv64": ("ipi", "sbi")}
+# The tables: one for each transport, and one of what is measured by the clock.
+TABLES = {"x86_64": ("ipi", "nmi", "clock"), "arm64": ("ipi", "broadcast", "clock"),
+          "riscv64": ("ipi", "sbi", "clock")}
 LEVELS = {"x86_64": 5, "arm64": 4, "riscv64": 5}
 LINUX_WAITING = {"arm64": 4 * 4096}  # bytes a munmap, tables and the page that lists them
 
@@ -84,6 +89,12 @@ ROWS = (
     Row("idle/ipis", "interrupts to an idle CPU by munmap of tables and a grace period", None,
         NONE),
     Row("idle/wakes", "threads that ran on it", None, NONE),
+    Row("period/mean", "ticks of a grace period, all other CPUs walking",
+        lambda n, arch: 4 if arch == "arm64" else None, constant(1)),
+    Row("period/longest", "the longest of 16"),
+    Row("period/bytes", "most bytes waiting, 2,000 munmaps of a page beside them",
+        lambda n, arch: 64.7e6 if arch == "arm64" and n == 2 else None, constant(1 << 20)),
+    Row("period/limited", "of these munmaps, those that had to wait for room"),
 )
 
 
@@ -96,6 +107,9 @@ def derive(rows):
         parts = [cost.get(f"apart64-{phase}/{what}") for phase in ("map", "fault", "unmap")]
         if None not in parts:
             cost["apart64/" + what] = sum(parts)
+    for name in ("period/mean", "period/longest"):
+        if name in cost:
+            cost[name] /= bench_rows.TICK_NS
     walkers = [name for name in rows if name.startswith("walkers-")]
     for what in {name.split("/")[1] for name in walkers}:
         # The most of any number of walkers: it must not depend on that.
@@ -142,6 +156,10 @@ def cells(row, arch, costs):
             ratio(ours[-1], limit[-1]), verdict)
 
 
+def title(table):
+    return "grace periods" if table == "clock" else f"tlb={table}"
+
+
 def table_cells(arch, transport, figures):
     costs = {n: derive(of_transport(figures, n, transport)) for n in MACHINES}
     return [HEAD] + [cells(row, arch, {n: c for n, c in costs.items() if row.name in c})
@@ -156,14 +174,20 @@ def command(arch, cpus):
         append='run="bench-smp;poweroff"'))
 
 
+def by_clock(arch, cpus):
+    return bench_run.counted(arch, "period", cpus, MEMORY, BOX)
+
+
 def commands(arch):
-    return [command(arch, cpus) for cpus in MACHINES]
+    return [function(arch, cpus) for cpus in MACHINES for function in (command, by_clock)]
 
 
 def measure(arch):
     figures = {}
     for cpus in MACHINES:
         rows = bench_run.run(command(arch, cpus), cpus, "smp", f"{OUT}/{arch}-smp{cpus}.log")
+        rows.update(bench_run.run(by_clock(arch, cpus), cpus, "period",
+                                  f"{OUT}/{arch}-period{cpus}.log"))
         figures.update({f"{cpus}/{name}": value for name, value in rows.items()})
     return figures
 
@@ -177,7 +201,7 @@ def measure_all(ports):
 def grown(arch, base, now):
     """Rows of the tables that are above what is accepted, or gone, or new."""
     faults = []
-    for transport in TRANSPORTS[arch]:
+    for transport in TABLES[arch]:
         for cpus in MACHINES:
             old, new = (derive(of_transport(f, cpus, transport)) for f in (base, now))
             for row in ROWS:
@@ -211,7 +235,7 @@ def check(ports):
 def plot(figures):
     lines = {}
     for arch, rows in figures.items():
-        sweep = of_transport(rows, 2, TRANSPORTS[arch][0])
+        sweep = of_transport(rows, 2, TABLES[arch][0])
         lines[arch] = [(int(name.split("/")[0].split("-")[1]), total / ops)
                        for name, (total, ops) in sweep.items()
                        if name.startswith("pages-") and name.endswith("/flushes")]
@@ -220,7 +244,7 @@ def plot(figures):
 
 def write_document(figures):
     for arch, rows in figures.items():
-        for transport in TRANSPORTS[arch]:
+        for transport in TABLES[arch]:
             bench_run.write_between(bench_run.DOCUMENT, f"smp {arch} {transport}",
                                     bench_run.markdown(table_cells(arch, transport, rows)))
 
@@ -228,8 +252,8 @@ def write_document(figures):
 def lane(ports):
     figures = measure_all(ports)
     for arch in ports:
-        for transport in TRANSPORTS[arch]:
-            say(f"\n{arch}, tlb={transport}, on {' / '.join(map(str, MACHINES))} CPUs\n" +
+        for transport in TABLES[arch]:
+            say(f"\n{arch}, {title(transport)}, on {' / '.join(map(str, MACHINES))} CPUs\n" +
                 bench_run.plain(table_cells(arch, transport, figures[arch])))
     plot(figures)
     save(f"{OUT}/counts.json", {"figures": figures})

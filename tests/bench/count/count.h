@@ -17,8 +17,9 @@
 
 #define ROUNDS 8
 
-extern unsigned int cpus; /* of the machine, and members of the crew */
-extern struct mm *mm;	  /* that the crew is in */
+extern unsigned int cpus;     /* of the machine, and members of the crew */
+extern struct mm *mm;	      /* that the crew is in */
+extern const char *transport; /* of the rows */
 
 /*
  * A turn of a wait: an interrupt ends it, the tick at the latest. A CPU that spins would take the

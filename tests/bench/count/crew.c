@@ -14,7 +14,7 @@
 unsigned int cpus;
 struct mm *mm;
 bool tables_go;
-static const char *transport;
+const char *transport;
 
 /* ---- The crew -------------------------------------------------------------------------- */
 
