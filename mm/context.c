@@ -70,19 +70,19 @@ static DEFINE_PER_CPU(struct context, context);
 static struct {
 	spinlock_t lock;
 	u64 generation; /* read by anybody */
-	u64 used[BIT(TAG_SHIFT) / 64];
 	unsigned int hint;
 	cpumask_t flush_pending;
 	u64 rollovers;
 } tags = { .lock = SPINLOCK_INIT, .generation = GENERATION_ONE };
+static u64 tags_used[BIT(TAG_SHIFT) / 64]; /* tags.lock; apart, so that the image holds no zeroes */
 
 /* ---- Tags -------------------------------------------------------------------------------- */
 
 static bool tag_test_and_set(unsigned int tag)
 {
-	bool was = tags.used[tag / 64] & BIT(tag % 64);
+	bool was = tags_used[tag / 64] & BIT(tag % 64);
 
-	tags.used[tag / 64] |= BIT(tag % 64);
+	tags_used[tag / 64] |= BIT(tag % 64);
 	return was;
 }
 
@@ -91,8 +91,8 @@ static void rollover(void)
 {
 	unsigned int cpu;
 
-	for (size_t i = 0; i < ARRAY_SIZE(tags.used); i++)
-		tags.used[i] = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(tags_used); i++)
+		tags_used[i] = 0;
 	tag_test_and_set(0); /* no address space */
 	for_each_possible_cpu(cpu) {
 		struct context *c = per_cpu_ptr(&context, cpu);
