@@ -249,7 +249,7 @@ static void join_mask(struct mm *mm, cpumask_t me)
 	if (!(READ_ONCE(mm->cpu_mask) & me))
 		fetch_or(&mm->cpu_mask, me);
 	else
-		smp_mb(); /* kept in it by tags: the barrier is needed all the same */
+		smp_mb(); /* kept in it by tags: others cover it, see tests/sim/mutants.txt */
 }
 
 /*
