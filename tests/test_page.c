@@ -164,10 +164,36 @@ TEST(page, exhaustion_gives_null_and_all_comes_back)
 		frames += take_all(&list, o, GFP_KERNEL) << o;
 	mem_get_stats(&now);
 	EXPECT(frames + 64 >= before.free); /* others may have taken a few */
-	EXPECT(now.free < 32); /* what was in other CPUs' lists was found */
+	EXPECT(now.free < 32);		    /* what was in other CPUs' lists was found */
 	EXPECT(now.kernel_failures > before.kernel_failures);
 	EXPECT_EQ(sum_of_types(&now), now.total);
 	give_all(&list);
+	expect_same(&before, blocks);
+}
+
+/* Of the frames of one block, freed one by one: more than a CPU's magazines hold. */
+TEST(page, a_block_is_made_of_what_the_depot_holds)
+{
+	enum { ORDER = 9, PART = 7 };
+	struct page *one, *block;
+	u64 blocks[MAX_ORDER + 1];
+	LIST_HEAD(others);
+	LIST_HEAD(frames);
+	struct mem_stats before;
+
+	settle(&before);
+	page_free_blocks(blocks);
+	ASSERT((one = alloc_pages(ORDER, GFP_KERNEL)) != NULL);
+	for (unsigned int o = MAX_ORDER + 1; o-- > 0;)
+		take_all(&others, o, GFP_KERNEL);
+	free_pages(one, ORDER);
+	EXPECT(take_all(&frames, 0, GFP_KERNEL) >= 1UL << (ORDER - 1));
+	give_all(&frames);
+	block = alloc_pages(PART, GFP_KERNEL);
+	EXPECT(block != NULL);
+	if (block)
+		free_pages(block, PART);
+	give_all(&others);
 	expect_same(&before, blocks);
 }
 
