@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/time.h>
+#include <sys/resource.h>
 
 struct path path;
 char finding_text[512], finding_rule[32];
@@ -35,10 +35,11 @@ static sigjmp_buf check_env;
 
 double now_seconds(void)
 {
-	struct timeval t;
+	struct rusage used;
 
-	gettimeofday(&t, NULL);
-	return (double)t.tv_sec + (double)t.tv_usec * 1e-6;
+	getrusage(RUSAGE_SELF, &used);
+	return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+	       (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1e-6;
 }
 
 /* ---- Findings ---------------------------------------------------------------------------- */

@@ -79,6 +79,7 @@ void search(const struct limits *l, struct result *r);
 void search_random(const struct limits *l, u64 runs, u64 seed, struct result *r);
 /* Makes path shorter while it ends in the same finding. Nothing is learned from then on. */
 void shrink(void);
+/* Of CPU: what else the machine has to do is no part of a limit. */
 double now_seconds(void);
 
 #endif
