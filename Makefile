@@ -66,19 +66,19 @@ include arch/$(ARCH)/port.mk
 CC := $(CROSS)gcc
 OBJCOPY := $(CROSS)objcopy
 NM := $(CROSS)nm
-# Segments begin on pages of their own: with 64 KiB that may be 128 KiB of padding more.
-IMAGE_MAX := $(if $(filter 64K,$(PAGE_SIZE)),655360,524288)
+SMALL := tests/% drivers/fdt% drivers/acpi.% $(addprefix mm/,ledger% census.% oracle.% page_o%) \
+	$(addprefix kernel/,boot.% cmd% comm% cons% inject.% line_e% lockdep% panic.% watchdog.%)
 # Asked for when it is first needed, which is after scripts/setup has seen to the compiler.
 gcc_include = $(eval gcc_include := $$(shell $$(CC) -print-file-name=include))$(gcc_include)
 
-FLAGS = -std=gnu11 -O2 -g -ffreestanding -fno-builtin -fno-common -fno-pic -fno-pie \
-	-fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-stack-protector \
-	-fno-strict-aliasing -fno-asynchronous-unwind-tables -fno-delete-null-pointer-checks \
-	-Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wmissing-prototypes \
-	-Wvla -Werror -nostdinc -isystem $(gcc_include) \
-	-Iinclude -Iarch/$(ARCH)/include $(ARCH_CFLAGS) \
+FLAGS = -std=gnu11 -O$(if $(filter 64K,$(PAGE_SIZE)),s,2) -g -ffreestanding -fno-builtin \
+	-fno-common -fno-pic -fno-pie -fno-omit-frame-pointer -fno-optimize-sibling-calls \
+	-fno-stack-protector -fno-strict-aliasing -fno-asynchronous-unwind-tables \
+	-fno-delete-null-pointer-checks -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
+	-Wmissing-prototypes -Wvla -Werror -nostdinc -isystem $(gcc_include) -Iinclude \
+	-Iarch/$(ARCH)/include $(ARCH_CFLAGS) -DGRACE_PAGE_$(PAGE_SIZE) \
 	$(if $(filter debug,$(BUILD)),-DGRACE_DEBUG) $(if $(filter count,$(BUILD)),-DGRACE_COUNT) \
-	$(if $(filter fixed,$(RULES)),-DGRACE_RULES_FIXED) -DGRACE_PAGE_$(PAGE_SIZE) $(EXTRA_CFLAGS)
+	$(if $(filter fixed,$(RULES)),-DGRACE_RULES_FIXED) $(EXTRA_CFLAGS)
 LDFLAGS := -nostdlib -static -no-pie \
 	-Wl,--build-id=none,-z,max-page-size=0x1000,-z,noexecstack,--no-warn-rwx-segments
 
@@ -105,14 +105,14 @@ test rules bench machines: $(if $(DRY),,test-tools)
 	@python3 scripts/$@.py $(TEST_PORTS)
 
 # ... and a change of flags or of the list of sources is a change of these two files.
-$(O)/flags: text = $(CC) $(FLAGS)
+$(O)/flags: text = $(CC) $(FLAGS) $(SMALL)
 $(O)/sources: text = $(OBJ) $(LDFLAGS)
 $(O)/flags $(O)/sources: FORCE | build-tools
 	@mkdir -p $(@D)
 	@echo '$(text)' | cmp -s - $@ || echo '$(text)' > $@
 
-# What is only evidence is compiled for size, since the image has its limit; but not what measures.
-file_flags = $(if $(filter tests/%,$(filter-out tests/bench/%,$<)),-Os) \
+# Images have a limit, so what boots, reports or is evidence is made small; not what measures.
+file_flags = $(if $(filter $(SMALL),$(filter-out tests/bench/%,$<)),-Os) \
 	$(if $(filter %.S,$<),-D__ASSEMBLY__)
 
 # A build that fails must not leave the image of an earlier one to be run by mistake.
@@ -143,9 +143,9 @@ $(O)/grace.elf: $(OBJ) $(O)/link.ld $(O)/sources scripts/mksyms.py
 
 $(O)/grace.img: $(O)/grace.elf
 	$(Q)$(OBJCOPY) -O binary $< $@
-	@size=$$(wc -c < $@); printf '  %-6s %s: %d KiB of %d\n' IMAGE $@ \
-		$$(((size + 1023) / 1024)) $$(($(IMAGE_MAX) / 1024)); \
-	[ $$size -le $(IMAGE_MAX) ] || { echo "$@: too large" >&2; exit 1; }
+	@max=524288; size=$$(wc -c < $@); printf '  %-6s %s: %d KiB of %d\n' IMAGE $@ \
+		$$(((size + 1023) / 1024)) $$((max / 1024)); \
+	[ $$size -le $$max ] || { echo "$@: too large" >&2; exit 1; }
 
 # A few instructions that hand something else to the real image (scripts/handover.py).
 $(O)/shim.elf: $(O)/tests/shim/$(ARCH).S.o

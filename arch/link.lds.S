@@ -54,12 +54,18 @@ SECTIONS
 		KEEP(*(.note.Xen))
 	} :rodata :note
 	.symtab_table : LMA(.symtab_table) {
+#if PAGE_SHIFT < 16
 		KEEP(*(.symbols))
+#endif
 		. = ALIGN(LINK_ALIGN);
 		rodata_end = .;
 	} :rodata
 	.data : LMA(.data) {
 		data_start = .;
+#if PAGE_SHIFT >= 16 /* pages are so large that one more would be empty for the most part */
+		KEEP(*(.symbols))
+		. = ALIGN(64);
+#endif
 		*(.data .data.*)
 		. = ALIGN(64);
 		percpu_start = .;

@@ -18,19 +18,23 @@
 #include <thread.h>
 #include <trap.h>
 
-struct symbol {
-	u32 offset; /* from image_start */
-	u32 name;   /* from the first name */
-};
+/* Made by scripts/mksyms.py. Behind offsets: a name offset for each run, then all names. */
 struct symbol_table {
 	u64 count;
-	struct symbol symbols[];
+	u32 offsets[]; /* from image_start */
 };
 extern const struct symbol_table symbol_table;
+#define SYMBOL_RUN 16
 
-static const char *name_of(const struct symbol *s)
+static const char *name_of(u64 n)
 {
-	return (const char *)&symbol_table.symbols[symbol_table.count] + s->name;
+	const u32 *runs = &symbol_table.offsets[symbol_table.count];
+	const char *names = (const char *)(runs + DIV_ROUND_UP(symbol_table.count, SYMBOL_RUN));
+	const char *name = names + runs[n / SYMBOL_RUN];
+
+	for (u64 i = n % SYMBOL_RUN; i > 0; i--)
+		name += strlen(name) + 1;
+	return name;
 }
 
 static bool in_text(vaddr_t addr)
@@ -49,22 +53,22 @@ const char *symbol_name(vaddr_t addr, size_t *offset)
 	while (from < to) {
 		u64 mid = (from + to) / 2;
 
-		if (symbol_table.symbols[mid].offset <= want)
+		if (symbol_table.offsets[mid] <= want)
 			from = mid + 1;
 		else
 			to = mid;
 	}
 	if (from == 0)
 		return NULL;
-	*offset = want - symbol_table.symbols[from - 1].offset;
-	return name_of(&symbol_table.symbols[from - 1]);
+	*offset = want - symbol_table.offsets[from - 1];
+	return name_of(from - 1);
 }
 
 vaddr_t symbol_addr(const char *name)
 {
 	for (u64 i = 0; i < symbol_table.count; i++) {
-		if (strcmp(name_of(&symbol_table.symbols[i]), name) == 0)
-			return (vaddr_t)image_start + symbol_table.symbols[i].offset;
+		if (strcmp(name_of(i), name) == 0)
+			return (vaddr_t)image_start + symbol_table.offsets[i];
 	}
 	return 0;
 }

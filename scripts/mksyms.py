@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: MIT
 """Turns `nm -n` output into an assembly file with the image's table of functions.
 
-The table stands at the end of the read-only data, behind all functions, so that the second link
-moves none of them: count (u64), then an offset from image_start (u32) and a name offset (u32) for
-each function in order of address, then the names.
+The table stands behind all functions, so that the second link moves none of them: count (u64), then
+for each function in order of address its offset from image_start (u32); for the first of each RUN
+of functions the offset of its name from the first name (u32); then the names.
 """
 import sys
+
+RUN = 16  # SYMBOL_RUN in kernel/symbols.c
 
 
 def main():
@@ -21,9 +23,11 @@ def main():
                     syms.append((int(parts[0], 16), parts[2]))
     out = ['.section .symbols, "a"', ".balign 8", ".globl symbol_table", "symbol_table:",
            f".8byte {len(syms)}"]
+    out += [f".4byte {addr - start:#x}" for addr, _ in syms]
     off = 0
-    for addr, name in syms:
-        out.append(f".4byte {addr - start:#x}, {off}")
+    for i, (_, name) in enumerate(syms):
+        if i % RUN == 0:
+            out.append(f".4byte {off}")
         off += len(name) + 1
     out += [f'.asciz "{name}"' for _, name in syms]
     out.append('.section .note.GNU-stack, "", %progbits')
