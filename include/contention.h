@@ -15,7 +15,10 @@
 #define count_build true
 void count_rmw(const volatile void *p);
 void count_lock_wait(void);
-/* The scheduler: what it does on behalf of a thread that is preempted is not the thread's. */
+/*
+ * Nests. What is not of the thread's own making: the scheduler when it is preempted, an interrupt
+ * that is sent again since its target is late.
+ */
 void count_pause(bool on);
 #else
 #define count_build false

@@ -21,7 +21,7 @@
 
 struct account {
 	const struct thread *thread; /* whose operations count, or NULL */
-	bool paused;
+	unsigned int paused; /* nests */
 	u64 rmw, lock_waits, lost;
 	struct line {
 		u64 line; /* address >> LINE_SHIFT; 0: free */
@@ -57,7 +57,7 @@ void count_pause(bool on)
 	struct account *a = this_cpu_ptr(&account);
 
 	if (a->thread == current)
-		a->paused = on;
+		a->paused += on ? 1 : -1;
 }
 
 void count_rmw(const volatile void *p)

@@ -152,8 +152,11 @@ static void wait_turn(unsigned int cpu, struct watch *w)
 	cpu_relax();
 	if (w->since && w->taken == taken && now - w->since < ns_to_cycles(LATE_NS))
 		return;
-	if (w->since && w->taken == taken)
+	if (w->since && w->taken == taken) {
+		count_pause(true);
 		send_again(cpu);
+		count_pause(false);
+	}
 	*w = (struct watch){ taken, now };
 }
 

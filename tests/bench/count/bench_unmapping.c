@@ -250,7 +250,7 @@ static void beside(const char *scenario, bool fault)
 		u64 before = lock_waits();
 
 		crew_begin(i, work_beside);
-		BENCH_CHECK(WAIT_UNTIL(crew_done(i) || lock_waits() > before));
+		BENCH_CHECK(WAIT_UNTIL(crew_done(i) || (lock_waits() > before && crew_asleep(i))));
 	}
 	u64 waits = lock_waits();
 

@@ -33,6 +33,8 @@ void crew_dismiss(void);
 void crew_begin(unsigned int who, void (*task)(unsigned int me));
 void crew_finish(unsigned int who);
 bool crew_done(unsigned int who);
+/* It sleeps in the middle of its task, and holds nothing that it waits with. */
+bool crew_asleep(unsigned int who);
 /* Members [from, to), one after the other. */
 void by_turns(unsigned int from, unsigned int to, void (*task)(unsigned int me));
 /* The first members of the crew adopt a new mm; and leave it, which ends it. */

@@ -54,6 +54,13 @@ bool crew_done(unsigned int who)
 	return smp_load_acquire(&crew[who].done) == crew[who].asked;
 }
 
+bool crew_asleep(unsigned int who)
+{
+	const struct thread *t = crew[who].thread;
+
+	return READ_ONCE(t->state) == THREAD_SLEEPING && !READ_ONCE(t->on_cpu);
+}
+
 void crew_begin(unsigned int who, void (*task)(unsigned int))
 {
 	crew[who].task = task;
