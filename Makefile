@@ -82,9 +82,9 @@ FLAGS = -std=gnu11 -O$(if $(filter 64K,$(PAGE_SIZE)),s,2) -g -ffreestanding -fno
 LDFLAGS := -nostdlib -static -no-pie \
 	-Wl,--build-id=none,-z,max-page-size=0x1000,-z,noexecstack,--no-warn-rwx-segments
 
-SRC := $(sort $(wildcard arch/$(ARCH)/*.c arch/$(ARCH)/*.S kernel/*.c mm/*.c tests/*.c \
-	$(if $(filter-out debug,$(BUILD)),tests/bench/*.c tests/bench/$(BUILD)/*.c))) \
-	$(addprefix drivers/,$(DRIVERS)) $(addprefix tests/,$(TESTS))
+SRC := $(addprefix tests/,$(TESTS)) $(addprefix drivers/,$(DRIVERS)) \
+	$(sort $(wildcard arch/$(ARCH)/*.c arch/$(ARCH)/*.S kernel/*.c mm/*.c tests/*.c \
+	$(if $(filter-out debug,$(BUILD)),tests/bench/*.c tests/bench/$(BUILD)/*.c)))
 OBJ := $(SRC:%=$(O)/%.o)
 SHIM := $(patsubst tests/shim/%.S,$(O)/shim.img,$(wildcard tests/shim/$(ARCH).S))
 OUTPUTS := $(O)/grace.elf $(O)/grace.img

@@ -23,6 +23,7 @@
 /* The machine's real-time clock, with an alarm; NULL, with the test skipped, without one. */
 static volatile u32 *find_rtc(struct fdt *f, int *node)
 {
+	static volatile u32 *mapped; /* for good */
 	const char *why;
 	u64 addr, size;
 
@@ -30,7 +31,7 @@ static volatile u32 *find_rtc(struct fdt *f, int *node)
 		return NULL;
 	*node = fdt_next_compatible(f, -1, RTC_COMPATIBLE);
 	if (*node >= 0 && fdt_reg(f, *node, 0, &addr, &size) == 0 && size >= RTC_SIZE)
-		return ioremap(addr, RTC_SIZE);
+		return mapped = mapped ? mapped : ioremap(addr, RTC_SIZE);
 	test_skip("no " RTC_COMPATIBLE);
 	return NULL;
 }
