@@ -33,10 +33,23 @@ static u8 pit_count(void)
 	return inb(PIT_CHANNEL0);
 }
 
+/* QEMU's I/O APIC takes the PIT's line at input 2, and its microvm does not say so. */
+static bool pit_line_is_known(void)
+{
+	for (unsigned int i = 0; i < acpi.nr_overrides; i++)
+		if (acpi.overrides[i].irq == PIT_IRQ)
+			return true;
+	return false;
+}
+
 TEST(irq, line_that_storms_is_masked)
 {
 	struct spurious_counts before = spurious_counts(VECTOR_LINE);
 
+	if (!pit_line_is_known()) {
+		test_skip("no table says at which input the PIT's line arrives");
+		return;
+	}
 	pit_start(PIT_DIVISOR);
 	if (pit_count() == 0xff || !acpi.nr_ioapics) {
 		test_skip("no PIT, or no I/O APIC");
