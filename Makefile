@@ -66,8 +66,8 @@ include arch/$(ARCH)/port.mk
 CC := $(CROSS)gcc
 OBJCOPY := $(CROSS)objcopy
 NM := $(CROSS)nm
-SMALL := tests/% drivers/fdt% drivers/acpi.% $(addprefix mm/,ledger% census.% oracle.% page_o%) \
-	$(addprefix kernel/,boot.% cmd% comm% cons% inject.% line_e% lockdep% panic.% watchdog.%)
+SMALL := tests/% $(addprefix mm/,ledger% census.% oracle.% page_o%) $(addprefix kernel/,boot.% cmd% \
+	comm% cons% inject% line% lockd% panic% watch%) $(if $(filter debug,$(BUILD)),drivers/fdt%)
 # Asked for when it is first needed, which is after scripts/setup has seen to the compiler.
 gcc_include = $(eval gcc_include := $$(shell $$(CC) -print-file-name=include))$(gcc_include)
 
@@ -111,7 +111,7 @@ $(O)/flags $(O)/sources: FORCE | build-tools
 	@mkdir -p $(@D)
 	@echo '$(text)' | cmp -s - $@ || echo '$(text)' > $@
 
-# Images have a limit, so what boots, reports or is evidence is made small; not what measures.
+# Images have a limit, so what reports or is evidence is made small; and a debug build's boot.
 file_flags = $(if $(filter $(SMALL),$(filter-out tests/bench/%,$<)),-Os) \
 	$(if $(filter %.S,$<),-D__ASSEMBLY__)
 
