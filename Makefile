@@ -66,7 +66,7 @@ include arch/$(ARCH)/port.mk
 CC := $(CROSS)gcc
 OBJCOPY := $(CROSS)objcopy
 NM := $(CROSS)nm
-SMALL := tests/% $(addprefix mm/,ledger% census.% oracle.% page_o%) $(addprefix kernel/,boot.% cmd% \
+SMALL := tests/% $(addprefix mm/,ledger% census% oracle% page_o%) $(addprefix kernel/,boot.% cmd% \
 	comm% cons% inject% line% lockd% panic% watch%) $(if $(filter debug,$(BUILD)),drivers/fdt%)
 # Asked for when it is first needed, which is after scripts/setup has seen to the compiler.
 gcc_include = $(eval gcc_include := $$(shell $$(CC) -print-file-name=include))$(gcc_include)
@@ -105,7 +105,7 @@ test rules bench machines: $(if $(DRY),,test-tools)
 	@python3 scripts/$@.py $(TEST_PORTS)
 
 # ... and a change of flags or of the list of sources is a change of these two files.
-$(O)/flags: text = $(CC) $(FLAGS) $(SMALL)
+$(O)/flags: text = $(CC) $(FLAGS)
 $(O)/sources: text = $(OBJ) $(LDFLAGS)
 $(O)/flags $(O)/sources: FORCE | build-tools
 	@mkdir -p $(@D)
@@ -116,7 +116,7 @@ file_flags = $(if $(filter $(SMALL),$(filter-out tests/bench/%,$<)),-Os) \
 	$(if $(filter %.S,$<),-D__ASSEMBLY__)
 
 # A build that fails must not leave the image of an earlier one to be run by mistake.
-$(O)/%.o: % $(O)/flags
+$(O)/%.o: % $(O)/flags Makefile
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && rm -f $@ $(if $(filter $@,$(OBJ)),$(OUTPUTS))
 	$(Q)$(CC) $(FLAGS) $(file_flags) -MMD -MP -c $< -o $@
