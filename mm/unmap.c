@@ -251,8 +251,7 @@ static __always_inline void cut(struct cut *c, vaddr_t va, vaddr_t end)
 	c->way[level] = c->tlb->mm->root + pt_index(va, level);
 	for (vaddr_t next; va < end; va = next, c->way[level]++) {
 		level = descend(c, level, va);
-		next =
-		    pt_next(va, end, max(level, 1u)); /* of level 0: what there is in one table */
+		next = pt_next(va, end, max(level, 1u)); /* level 0: all that one table has */
 		if (level == 0 && c->pages)
 			zap_pages(c->tlb, c->way[0], va, next);
 		else if (level > 0 && pte_present(pte_read(c->way[level])))

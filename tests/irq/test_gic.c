@@ -3,13 +3,12 @@
  * A shared line that nobody expects, at the GIC: the alarm of the real-time clock (PL031, DDI
  * 0224), a level that stays raised until its driver lowers it, and there is none.
  */
+#include "rtc.h"
 #include "storm.h"
 
-#include <boot.h>
 #include <fdt.h>
 #include <gic.h>
 #include <irqflags.h>
-#include <kmap.h>
 
 #define RTC_COMPATIBLE "arm,pl031"
 #define RTC_NOW 0x00
@@ -19,22 +18,6 @@
 #define RTC_RAISED 0x14
 #define RTC_CLEAR 0x1c
 #define RTC_SIZE 0x20
-
-/* The machine's real-time clock, with an alarm; NULL, with the test skipped, without one. */
-static volatile u32 *find_rtc(struct fdt *f, int *node)
-{
-	static volatile u32 *mapped; /* for good */
-	const char *why;
-	u64 addr, size;
-
-	if (fdt_open(f, boot.fdt, boot.fdt_size, &why) != 0)
-		return NULL;
-	*node = fdt_next_compatible(f, -1, RTC_COMPATIBLE);
-	if (*node >= 0 && fdt_reg(f, *node, 0, &addr, &size) == 0 && size >= RTC_SIZE)
-		return mapped = mapped ? mapped : ioremap(addr, RTC_SIZE);
-	test_skip("no " RTC_COMPATIBLE);
-	return NULL;
-}
 
 /* The alarm is due at the second that it is: again, if that has just passed. */
 static bool alarm_raised(volatile u32 *rtc)
@@ -48,7 +31,7 @@ TEST(irq, shared_line_that_storms_is_masked)
 {
 	int node = -1, intid;
 	struct fdt f;
-	volatile u32 *rtc = find_rtc(&f, &node);
+	volatile u32 *rtc = find_rtc(&f, &node, RTC_COMPATIBLE, RTC_SIZE);
 
 	if (!rtc)
 		return;

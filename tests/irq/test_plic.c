@@ -4,13 +4,12 @@
  * as in QEMU's virt machine), a level that stays raised until its driver lowers it, and there is
  * none.
  */
+#include "rtc.h"
 #include "storm.h"
 
 #include <asm/port.h>
-#include <boot.h>
 #include <fdt.h>
 #include <irqflags.h>
-#include <kmap.h>
 
 #define RTC_COMPATIBLE "google,goldfish-rtc"
 #define RTC_ALARM_LOW 0x08
@@ -18,22 +17,6 @@
 #define RTC_ENABLE 0x10
 #define RTC_CLEAR 0x1c
 #define RTC_SIZE 0x20
-
-/* The machine's real-time clock, with an alarm; NULL, with the test skipped, without one. */
-static volatile u32 *find_rtc(struct fdt *f, int *node)
-{
-	static volatile u32 *mapped; /* for good */
-	const char *why;
-	u64 addr, size;
-
-	if (fdt_open(f, boot.fdt, boot.fdt_size, &why) != 0)
-		return NULL;
-	*node = fdt_next_compatible(f, -1, RTC_COMPATIBLE);
-	if (*node >= 0 && fdt_reg(f, *node, 0, &addr, &size) == 0 && size >= RTC_SIZE)
-		return mapped = mapped ? mapped : ioremap(addr, RTC_SIZE);
-	test_skip("no " RTC_COMPATIBLE);
-	return NULL;
-}
 
 static volatile u32 *rtc;
 static unsigned int line;
@@ -59,7 +42,7 @@ TEST(irq, line_that_storms_is_masked)
 	int node = -1;
 	struct fdt f;
 
-	rtc = find_rtc(&f, &node);
+	rtc = find_rtc(&f, &node, RTC_COMPATIBLE, RTC_SIZE);
 	if (!rtc)
 		return;
 	line = fdt_u32(&f, node, "interrupts", 0);
