@@ -56,9 +56,7 @@ struct mm {
 	atomic_t tlb_flush_pending;  /* gathers under way [G5] */
 	unsigned int last_flush_tag; /* for the knock-out of T7 alone */
 
-	/* Accounting; both zero when the last user has gone. */
-	atomic64_t nr_pages;  /* leaf entries, in units of pages */
-	atomic64_t nr_tables; /* root included */
+	atomic64_t nr_tables; /* root included; the root alone when the last user has gone */
 
 	struct list_head all_node; /* mm_list_lock */
 #ifdef GRACE_DEBUG
@@ -124,6 +122,14 @@ u64 prot_attr(u32 prot);
  * mmap_lock, interrupts on. The answer is of no one moment. The caller is a user of mm. mm/scan.c.
  */
 u64 mm_count_mapped(struct mm *mm, vaddr_t start, vaddr_t end);
+/*
+ * All of them. Counted when asked for: an account that every fault keeps is a line that all CPUs
+ * of the mm fight for.
+ */
+static inline u64 mm_nr_pages(struct mm *mm)
+{
+	return mm_count_mapped(mm, 0, user_end());
+}
 
 /*
  * Cut out of [start, end) what is mapped there; the tables of the range that lie between floor and

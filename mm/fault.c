@@ -68,7 +68,6 @@ static bool install(struct mm *mm, pte_t *ptep, unsigned int level, const struct
 	won = !rule(INSTALL_ONCE) || pte_none(pte_read(ptep));
 	if (won) {
 		atomic_inc(&page->mapcount);
-		atomic64_add(&mm->nr_pages, 1 << (level * PT_INDEX_BITS));
 		/*
 		 * Release: the zeroes of the page before the entry. Pairs with descend() in
 		 * mm/gup.c. Where there was no entry, none is in a TLB: what is cleared is

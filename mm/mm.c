@@ -89,7 +89,6 @@ static void exit_mmap(struct mm *mm)
 	unmap_range(&tlb, 0, user_end(), 0, user_end());
 	tlb_finish_mmu(&tlb);
 	up_write(&mm->mmap_lock);
-	BUG_ON(atomic64_read(&mm->nr_pages) != 0);
 	BUG_ON(atomic64_read(&mm->nr_tables) != 1);
 }
 

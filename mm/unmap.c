@@ -51,14 +51,13 @@ static inline struct page *zap_leaf(struct mm *mm, pte_t *ptep, vaddr_t va, unsi
 
 /*
  * Zaps the leaves of a run, as far as the gather has room for their pages without another look at
- * it. What is the same for all is done once: the record, the accounting. True: the gather is full.
+ * it. What is the same for all is done once: the record. True: the gather is full.
  */
 static __always_inline bool zap_run(struct mmu_gather *tlb, struct zap *z, unsigned int level)
 {
 	struct page **slot = tlb_slots(tlb), **const slots = slot, **limit = slot + tlb_room(tlb);
 	pte_t *const begin = z->ptep, *ptep = begin, *first = NULL, *last = NULL;
 	u64 span = pt_span(level);
-	s64 special = 0; /* leaves without a page */
 
 	while (ptep < z->end && slot < limit) {
 		pte_t *stop = min(z->end, ptep + (limit - slot)); /* room for as many */
@@ -73,7 +72,6 @@ static __always_inline bool zap_run(struct mmu_gather *tlb, struct zap *z, unsig
 
 			*slot = page;
 			slot += page != NULL;
-			special += page == NULL;
 			last = ptep;
 			if (!first)
 				first = ptep;
@@ -87,7 +85,6 @@ static __always_inline bool zap_run(struct mmu_gather *tlb, struct zap *z, unsig
 		return false;
 	tlb_record(tlb, va + (u64)(first - begin) * span, va + (u64)(last + 1 - begin) * span,
 		   level);
-	atomic64_add(&tlb->mm->nr_pages, -((slot - slots + special) << (level * PT_INDEX_BITS)));
 	return tlb_remove_pages(tlb, (unsigned int)(slot - slots));
 }
 
@@ -102,7 +99,6 @@ static __always_inline bool zap_one(struct mmu_gather *tlb, struct zap *z, unsig
 
 	*tlb_slots(tlb) = page;
 	tlb_record(tlb, z->va, z->va + pt_span(level), level);
-	atomic64_add(&tlb->mm->nr_pages, -(1L << (level * PT_INDEX_BITS)));
 	return tlb_remove_pages(tlb, page != NULL);
 }
 

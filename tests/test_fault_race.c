@@ -73,7 +73,8 @@ static bool meet_once(u64 round)
 	bool ok = EXPECT(WAIT_UNTIL(smp_load_acquire(&meet.done) == round * TOUCHERS));
 
 	if (ok) {
-		ok = EXPECT_EQ(atomic64_read(&meet.mm->nr_pages), PAGES) &&
+		ok = EXPECT_EQ(mm_count_mapped(meet.mm, meet.va, meet.va + PAGES * PAGE_SIZE),
+			       PAGES) &&
 		     EXPECT_EQ(atomic64_read(&meet.mm->nr_tables), arch.pt_levels);
 		mmput(meet.mm);
 	}

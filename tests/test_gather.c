@@ -105,7 +105,7 @@ TEST(rule, G1_page_is_kept_until_flushed)
 						page->type != PAGE_ANON || READ_ONCE(s.job.done)));
 		}
 		stuck_release(&s);
-		EXPECT_EQ(atomic64_read(&s.mm->nr_pages), 0);
+		EXPECT_EQ(mm_nr_pages(s.mm), 0);
 	}
 	stuck_end(&s);
 }
@@ -345,7 +345,7 @@ TEST(rule, G7_unmapping_without_memory)
 		EXPECT_EQ(mm_munmap(mm, va, 120 * PAGE_SIZE), 0);
 		gather_get_stats(&after);
 		hog_release(&hog);
-		EXPECT_EQ(atomic64_read(&mm->nr_pages), 0);
+		EXPECT_EQ(mm_nr_pages(mm), 0);
 		EXPECT_EQ(atomic64_read(&mm->nr_tables), 1);
 		EXPECT_EQ(after.pages, before.pages + 120);
 		EXPECT_EQ(after.tables, before.tables + arch.pt_levels - 1);

@@ -103,7 +103,7 @@ TEST(gup, stops_at_what_is_not_there)
 		EXPECT_EQ(gup_fast(va + 6 * PAGE_SIZE, 8, 0, pages), 2); /* the mapping ends */
 		put_first(2);
 		EXPECT_EQ(gup_fast(test_window(9), 1, 0, pages), 0); /* no table even */
-		EXPECT_EQ(atomic64_read(&mm->nr_pages), 7);	     /* nothing was faulted in */
+		EXPECT_EQ(mm_nr_pages(mm), 7);	     /* nothing was faulted in */
 	}
 	if (mm)
 		test_mm_leave(mm);
@@ -283,7 +283,7 @@ TEST(gup, slow_path_faults_in)
 		EXPECT_EQ(get_user_pages(va, 10, FOLL_WRITE, pages), 10);
 		gup_get_stats(&after);
 		EXPECT_EQ(after.slow, before.slow + 1);
-		EXPECT_EQ(atomic64_read(&mm->nr_pages), 10);
+		EXPECT_EQ(mm_nr_pages(mm), 10);
 		for (unsigned int i = 0; i < 10; i++)
 			EXPECT(pages[i] == page_at(mm, va + i * PAGE_SIZE));
 		put_first(10);

@@ -16,7 +16,7 @@ TEST(mm, new_one_is_empty)
 
 	ASSERT(mm != NULL);
 	EXPECT_EQ(atomic_read(&mm->users), 1);
-	EXPECT_EQ(atomic64_read(&mm->nr_pages), 0);
+	EXPECT_EQ(mm_nr_pages(mm), 0);
 	EXPECT_EQ(atomic64_read(&mm->nr_tables), 1);
 	EXPECT_EQ(mm->nr_vmas, 0);
 	EXPECT_EQ(mm->root_pa, virt_to_phys(mm->root));
@@ -95,7 +95,7 @@ TEST(mm, populate_faults_everything_in)
 	vaddr_t va = mm ? test_map(mm, 20, MAP_POPULATE) : 0;
 
 	if (va) {
-		EXPECT_EQ(atomic64_read(&mm->nr_pages), 20);
+		EXPECT_EQ(mm_nr_pages(mm), 20);
 		for (unsigned int i = 0; i < 20; i++) {
 			pte_t *ptep = test_ptep(mm->root, va + i * PAGE_SIZE, 0);
 
@@ -120,7 +120,7 @@ TEST(mm, fixed_mapping_replaces)
 			EXPECT_EQ(test_poke(va + i * PAGE_SIZE, i + 1), 0);
 		EXPECT_EQ(mm_mmap(mm, va + PAGE_SIZE, 2 * PAGE_SIZE, PROT_READ, MAP_FIXED),
 			  va + PAGE_SIZE);
-		EXPECT_EQ(atomic64_read(&mm->nr_pages), 3);
+		EXPECT_EQ(mm_nr_pages(mm), 3);
 		for (unsigned int i = 0; i < 5; i++) {
 			bool replaced = i == 1 || i == 2;
 
@@ -142,7 +142,7 @@ TEST(mm, munmap_splits)
 		EXPECT_EQ(mm->nr_vmas, 1);
 		EXPECT_EQ(mm_munmap(mm, va + 3 * PAGE_SIZE, 3 * PAGE_SIZE), 0);
 		EXPECT_EQ(mm->nr_vmas, 2);
-		EXPECT_EQ(atomic64_read(&mm->nr_pages), 6);
+		EXPECT_EQ(mm_nr_pages(mm), 6);
 		down_read(&mm->mmap_lock);
 		struct vma *low = vma_find(mm, va), *high = vma_find(mm, va + 3 * PAGE_SIZE);
 
@@ -159,7 +159,7 @@ TEST(mm, munmap_splits)
 		/* Over both, and the holes. */
 		EXPECT_EQ(mm_munmap(mm, va - PAGE_SIZE, 20 * PAGE_SIZE), 0);
 		EXPECT_EQ(mm->nr_vmas, 0);
-		EXPECT_EQ(atomic64_read(&mm->nr_pages), 0);
+		EXPECT_EQ(mm_nr_pages(mm), 0);
 		EXPECT(test_tables_settle(mm, 1));
 	}
 	if (mm)
@@ -221,7 +221,7 @@ TEST(mm, dontneed_gives_zeroes)
 		s64 tables = atomic64_read(&mm->nr_tables);
 
 		EXPECT_EQ(mm_madvise_dontneed(mm, va + PAGE_SIZE, PAGE_SIZE), 0);
-		EXPECT_EQ(atomic64_read(&mm->nr_pages), 2);
+		EXPECT_EQ(mm_nr_pages(mm), 2);
 		EXPECT_EQ(atomic64_read(&mm->nr_tables), tables);
 		for (unsigned int i = 0; i < 3; i++) {
 			EXPECT_EQ(test_peek(va + i * PAGE_SIZE, &value), 0);
@@ -249,7 +249,7 @@ TEST(mm, huge_mapping)
 		pte_t *ptep = test_ptep(mm->root, va, 1);
 
 		EXPECT(ptep && pte_leaf(pte_read(ptep), 1));
-		EXPECT_EQ(atomic64_read(&mm->nr_pages), span / PAGE_SIZE);
+		EXPECT_EQ(mm_nr_pages(mm), span / PAGE_SIZE);
 		for (u64 off = 0; off < span; off += span / 16) {
 			EXPECT_EQ(test_peek(va + off, &value), 0);
 			EXPECT_EQ(value, 0);
@@ -264,7 +264,7 @@ TEST(mm, huge_mapping)
 		EXPECT_EQ(test_peek(va + span - 8, &value), 0);
 		EXPECT_EQ(mm_munmap(mm, va, span), 0);
 		EXPECT_EQ(test_peek(va, &value), -EFAULT);
-		EXPECT_EQ(atomic64_read(&mm->nr_pages), 0);
+		EXPECT_EQ(mm_nr_pages(mm), 0);
 		EXPECT(test_tables_settle(mm, 1));
 	}
 	test_mm_leave(mm);
@@ -312,10 +312,10 @@ TEST(mm, users_and_references)
 	mmgrab(mm);
 	mmget(mm);
 	mmput(mm);
-	EXPECT_EQ(atomic64_read(&mm->nr_pages), 1);
+	EXPECT_EQ(mm_nr_pages(mm), 1);
 	mmput(mm); /* the last user: everything is unmapped, the struct stays */
 	EXPECT_EQ(atomic_read(&mm->users), 0);
-	EXPECT_EQ(atomic64_read(&mm->nr_pages), 0);
+	EXPECT_EQ(mm_nr_pages(mm), 0);
 	EXPECT_EQ(mm->nr_vmas, 0);
 	mmdrop(mm);
 }

@@ -229,7 +229,7 @@ static bool check_tables(void)
 		if (!ok)
 			test_note("at page %u of the window", i);
 	}
-	return ok && EXPECT_EQ(atomic64_read(&mm->nr_pages), pages);
+	return ok && EXPECT_EQ(mm_count_mapped(mm, page_va(0), page_va(NR)), pages);
 }
 
 static void run_model(u64 first_seed)
@@ -249,7 +249,7 @@ static void run_model(u64 first_seed)
 		}
 	}
 	EXPECT_EQ(mm_munmap(mm, base - PAGE_SIZE, (NR + 2) * PAGE_SIZE), 0);
-	EXPECT_EQ(atomic64_read(&mm->nr_pages), 0);
+	EXPECT_EQ(mm_nr_pages(mm), 0);
 	EXPECT_EQ(mm->nr_vmas, 0);
 	EXPECT(test_tables_settle(mm, 1));
 	test_mm_leave(mm);

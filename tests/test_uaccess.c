@@ -36,11 +36,11 @@ TEST(uaccess, copies_fault_pages_in)
 
 	if (va) {
 		fill_pattern(1);
-		EXPECT_EQ(atomic64_read(&mm->nr_pages), 0);
+		EXPECT_EQ(mm_nr_pages(mm), 0);
 		EXPECT_EQ(put(va + 100, 2 * PAGE_SIZE), 0);
 		EXPECT_EQ(get(va + 100, 2 * PAGE_SIZE), 0);
 		EXPECT_EQ(memcmp(pattern, back, 2 * PAGE_SIZE), 0);
-		EXPECT_EQ(atomic64_read(&mm->nr_pages), 3);
+		EXPECT_EQ(mm_nr_pages(mm), 3);
 	}
 	if (mm)
 		test_mm_leave(mm);
@@ -278,7 +278,7 @@ TEST(uaccess, nothing_is_faulted_in_with_irqs_off)
 		user_access_end();
 		preempt_enable();
 		EXPECT_EQ(read, -EFAULT);
-		EXPECT_EQ(atomic64_read(&mm->nr_pages), 0);
+		EXPECT_EQ(mm_nr_pages(mm), 0);
 		EXPECT_EQ(test_peek(va, &value), 0);
 	}
 	if (mm)
@@ -320,7 +320,7 @@ TEST(uaccess, faults_race_for_the_same_pages)
 	if (crowd.va) {
 		test_run_on_each(fault_all, NULL);
 		EXPECT_EQ(crowd.errors, 0);
-		EXPECT_EQ(atomic64_read(&crowd.mm->nr_pages), FAULT_PAGES);
+		EXPECT_EQ(mm_nr_pages(crowd.mm), FAULT_PAGES);
 	}
 	test_mm_leave(crowd.mm);
 }

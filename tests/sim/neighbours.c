@@ -27,7 +27,7 @@ static void upper(void)
 
 static void check(void)
 {
-	sim_check(atomic64_read(&sim_mm->nr_pages) == 0, "leak", "a page is left");
+	sim_check(mm_nr_pages(sim_mm) == 0, "leak", "a page is left");
 	sim_check(atomic64_read(&sim_mm->nr_tables) == 1, "leak", "a table is left");
 }
 
