@@ -22,7 +22,7 @@
 #include <string.h>
 #include <trace.h>
 
-#define MAGAZINE_MAX 32
+#define MAGAZINE_MAX 64
 /* Freed blocks up to this order are poisoned: larger ones would take too long. */
 #define POISON_ORDER_MAX 3
 
