@@ -47,7 +47,7 @@ struct arch_info {
 	bool caches_invalid;	   /* the TLB may hold "not present" (riscv64 without Svvptc) */
 	bool nmi;		   /* arch_send_nmi() works */
 	bool cpu_stop;		   /* arch_cpu_stop() works */
-	const char *sets_bits;	   /* which of accessed and dirty the hardware would set */
+	u64 cpu_marks;		   /* which of PA_ACCESSED and PA_DIRTY the CPU sets by itself */
 	u64 timer_hz;		   /* rate of arch_cycles() */
 	char features[160]; /* CPU features found and used, space-separated, for the boot log */
 };
@@ -57,6 +57,7 @@ extern struct arch_info arch;
 
 /*
  * [3] An entry. 8 bytes on every port; all zero is "none". Made and taken apart by the codec only.
+ * PTE_MARKS: the bits by which it says PA_ACCESSED and PA_DIRTY, which the CPU may change.
  */
 typedef struct {
 	u64 val;
@@ -70,15 +71,24 @@ typedef struct {
 #define PA_GLOBAL BIT(4)  /* the same in every address space: kernel half only */
 #define PA_DEVICE BIT(5)  /* strongly ordered, uncached, never speculated */
 #define PA_SPECIAL BIT(6) /* no struct page behind it: gup_fast() refuses it */
+/*
+ * The marks: the entry was used for an access, for a store. The CPU sets those of arch.cpu_marks,
+ * by an atomic change of the entry, before it uses the entry or keeps it in its TLB; of the others
+ * their absence is a fault. So an entry without PA_ACCESSED is in no TLB that an access could use.
+ * PA_ACCESSED may be set by speculation, PA_DIRTY by a store alone. A kernel leaf has both always.
+ */
+#define PA_ACCESSED BIT(7)
+#define PA_DIRTY BIT(8)
 
 /*
  * [5] A leaf for level (0: one page). A leaf without PA_READ and PA_EXEC (PROT_NONE) is present to
- * software and invalid to the hardware. Accessed and dirty are set from the start: no port needs to
- * trap for them, and no hardware writes to an entry, so to no table that is being freed either. pa
- * is aligned to the level's span.
+ * software and invalid to the hardware. pa is aligned to the level's span.
  */
 static inline pte_t arch_pte_leaf(phys_t pa, u64 attr, unsigned int level);
-/* [6] An entry that points to the table at pa. user: it stands in a user half. */
+/*
+ * [6] An entry that points to the table at pa. user: it stands in a user half. Hardware never
+ * writes to it, so to no table that leads to another.
+ */
 static inline pte_t arch_pte_table(phys_t pa, bool user);
 /*
  * [7] True for a table entry and for any leaf, PROT_NONE ones included; false for none and poison.
@@ -90,7 +100,10 @@ static inline bool pte_leaf(pte_t pte, unsigned int level);
 static inline bool pte_is_table(pte_t pte);
 /* [9] Physical address of the table, or of the start of what the leaf maps. */
 static inline phys_t pte_pa(pte_t pte);
-/* [10] The attributes the leaf was made with. */
+/*
+ * [10] The attributes the leaf was made with, and the marks that it got since. PA_ACCESSED is one
+ * bit: of the bits of several leaves together, it says whether any of them has it.
+ */
 static inline u64 pte_attr(pte_t pte);
 /*
  * Of a leaf or of what is not present, in one test: true if it has PA_USER and PA_READ, and

@@ -64,6 +64,8 @@ void boot_reserve(phys_t start, phys_t end);
 void boot_limit_memory(void);
 /* Copies at most max bytes of a command line; appends to what is there, with a space between. */
 void boot_set_cmdline(const char *s, size_t max);
+/* Whether accessed=software asks for no marks by the CPU. As cmdline_peek(). */
+bool boot_wants_soft_marks(void);
 
 /*
  * The port calls this once `boot` and `arch` are filled: high addresses, boot page table, irqs off.

@@ -100,8 +100,12 @@ int mm_mprotect(struct mm *mm, vaddr_t addr, u64 length, u32 prot);
 /* Drops the pages of a range and keeps the VMAs: the next access sees zeroes. May sleep. */
 int mm_madvise_dontneed(struct mm *mm, vaddr_t addr, u64 length);
 
-/* Faults one address in. mmap_lock held for reading. Returns 0, -EFAULT, -EACCES, -ENOMEM. */
-int mm_fault_locked(struct mm *mm, vaddr_t addr, bool write, bool exec);
+/*
+ * Faults one address in, for what flags say (FAULT_* in <trap.h>). With FAULT_ACCESS an access of
+ * this CPU, to its own mm, met the fault and is tried again: the entry gets its marks. Without, a
+ * new entry has none. mmap_lock held for reading. Returns 0, -EFAULT, -EACCES, -ENOMEM.
+ */
+int mm_fault_locked(struct mm *mm, vaddr_t addr, u64 flags);
 
 /*
  * Finds the entry for addr: at level 0, or where a leaf or nothing stands above it; *level says

@@ -52,6 +52,11 @@ static inline bool pte_same(pte_t a, pte_t b)
 {
 	return a.val == b.val;
 }
+/* The same but for the marks, which the CPU may set at any time: what is mapped, and for whom. */
+static inline bool pte_same_mapping(pte_t a, pte_t b)
+{
+	return !((a.val ^ b.val) & ~PTE_MARKS);
+}
 static inline bool pte_write(pte_t pte)
 {
 	return pte_attr(pte) & PA_WRITE;
@@ -122,7 +127,7 @@ static inline pte_t user_entry_take(pte_t *ptep, unsigned int level)
 	user_leaf_count(pte, level, -1);
 	return pte;
 }
-/* The same page with another protection; false if the entry was not old. As pte_cmpxchg(). */
+/* The same page with other attributes; false if the entry was not old. As pte_cmpxchg(). */
 static inline bool user_leaf_protect(pte_t *ptep, pte_t old, u64 attr, unsigned int level)
 {
 	user_entry_check_locked(ptep);

@@ -49,6 +49,7 @@ struct trap_frame *irq_frame(void);
 #define FAULT_WRITE BIT(0)
 #define FAULT_EXEC BIT(1)
 #define FAULT_PRESENT BIT(2) /* a permission fault: an entry was there (where the CPU says so) */
+#define FAULT_ACCESS BIT(3)  /* mm_fault_locked(): of an access, not in advance of any */
 
 /*
  * A page fault or access fault, from any context. Resolves it (user half, current->mm, irqs were

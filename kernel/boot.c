@@ -9,6 +9,7 @@
  */
 #include <boot.h>
 #include <cmdline.h>
+#include <errno.h>
 #include <kmap.h>
 #include <layout.h>
 #include <page.h>
@@ -155,6 +156,35 @@ static void size_text(char *buf, size_t size, unsigned int shift)
 	snprintf(buf, size, "%u%c", 1u << (shift % 10), " KMGTP"[shift / 10]);
 }
 
+/* The ports peek at it, long before cmdline_parse(). */
+static int parse_accessed(const char *value)
+{
+	return strcmp(value, "hardware") == 0 || strcmp(value, "software") == 0 ? 0 : -EINVAL;
+}
+CMDLINE_OPTION(accessed, "accessed",
+	       "accessed=hardware|software  who sets accessed and dirty in entries (software: the "
+	       "fault handler, on a CPU that can be told to leave it; default hardware)",
+	       parse_accessed);
+
+bool boot_wants_soft_marks(void)
+{
+	char value[16];
+
+	return cmdline_peek("accessed", value, sizeof(value)) && strcmp(value, "software") == 0;
+}
+
+static void report_marks(void)
+{
+	const char *who = "by the fault handler";
+
+	if (arch.cpu_marks)
+		who = arch.cpu_marks & PA_DIRTY ? "by the CPU"
+						: "by the CPU, dirty ones by the fault handler";
+	printk("mmu: accessed and dirty bits are set %s", who);
+	if (arch.cpu_marks && boot_wants_soft_marks())
+		printk("mmu: accessed=software cannot be had: this CPU sets them by itself");
+}
+
 static void report_mmu(void)
 {
 	char leaves[48], one[8];
@@ -169,8 +199,7 @@ static void report_mmu(void)
 	}
 	printk("mmu: %u levels, user addresses of %u bits, leaves of%s, %u tag bits",
 	       arch.pt_levels, arch.va_bits, leaves, arch.tag_bits);
-	printk("mmu: accessed and dirty bits are set with the entry; hardware would set: %s",
-	       arch.sets_bits ? arch.sets_bits : "?");
+	report_marks();
 }
 
 static void report_tlb(void)

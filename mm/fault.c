@@ -4,7 +4,7 @@
  * kernel's own.
  *
  * Terms. A fault is spurious when the entry allows what faulted: the TLB held an older, stricter
- * one.
+ * one. The marks of an entry say that it was used, and for a store: <arch.h>, PA_ACCESSED.
  * Why. A user address is touched only through the user-access functions, each with an entry in the
  * fixup table; so a fault is either resolved here or turned into their error, never into a crash.
  * Rules: A3, A5; A1 and A4 through pt_walk_alloc(). Locks: mmap_lock for reading; the table's lock
@@ -39,6 +39,14 @@ void fault_get_stats(u64 *resolved, u64 *failed)
 	}
 }
 
+/* The marks that the entry must have when the access is tried again. */
+static u64 marks_of(u64 flags)
+{
+	if (!(flags & FAULT_ACCESS))
+		return 0;
+	return PA_ACCESSED | (flags & FAULT_WRITE ? PA_DIRTY : 0);
+}
+
 static bool vma_allows(const struct vma *v, bool write, bool exec)
 {
 	if (write)
@@ -58,8 +66,7 @@ static bool vma_allows(const struct vma *v, bool write, bool exec)
  *   .                                      installs B: what was written is lost,
  *   .                                      and nobody frees A
  */
-static bool install(struct mm *mm, pte_t *ptep, unsigned int level, const struct vma *v,
-		    struct page *page)
+static bool install(struct mm *mm, pte_t *ptep, unsigned int level, u64 attr, struct page *page)
 {
 	spinlock_t *ptl = &ptep_ptdesc(ptep)->page.ptl;
 	bool won;
@@ -74,14 +81,35 @@ static bool install(struct mm *mm, pte_t *ptep, unsigned int level, const struct
 		 * invalidated before its page can come back [G1], which is what Arm's DDI 0487 D8
 		 * asks for (break-before-make).
 		 */
-		user_entry_publish(ptep,
-				   arch_pte_leaf(page_to_phys(page), prot_attr(v->prot), level),
-				   level);
+		user_entry_publish(ptep, arch_pte_leaf(page_to_phys(page), attr, level), level);
 		page_step(page, STEP_HOOK);
 		trace(HOOK, mm->id, page_to_phys(page), level);
 	}
 	spin_unlock(ptl);
 	return won;
+}
+
+/*
+ * Sets marks that the CPU leaves to the kernel, in an entry that allows the access. Nothing in the
+ * entry is lost that another CPU sets meanwhile: the exchange is tried again. True if it set any.
+ */
+static bool set_marks(pte_t *ptep, unsigned int level, u64 marks)
+{
+	spinlock_t *ptl = &ptep_ptdesc(ptep)->page.ptl;
+	u64 needed = PA_READ | (marks & PA_DIRTY ? PA_WRITE : 0), attr;
+	bool set = false;
+	pte_t pte;
+
+	spin_lock(ptl);
+	do {
+		pte = pte_read(ptep);
+		attr = pte_attr(pte);
+		if (!pte_present(pte) || (attr & needed) != needed || (attr & marks) == marks)
+			break;
+		set = user_leaf_protect(ptep, pte, attr | marks, level);
+	} while (!set);
+	spin_unlock(ptl);
+	return set;
 }
 
 /*
@@ -92,9 +120,10 @@ static bool install(struct mm *mm, pte_t *ptep, unsigned int level, const struct
  *   .                                      reads va: faults; the entry is there
  *   .                                      reads va: faults again, for ever
  *
+ * As absence, so an entry without the marks that it has now. must: it has got them just now.
  * Neither CPU nor tag may change before the ledger has looked.
  */
-static void drop_absence(struct mm *mm, vaddr_t addr)
+static void drop_absence(struct mm *mm, vaddr_t addr, bool must)
 {
 	struct arch_flush f = { .start = ALIGN_DOWN(addr, PAGE_SIZE) };
 	u64 since;
@@ -104,7 +133,7 @@ static void drop_absence(struct mm *mm, vaddr_t addr)
 	preempt_disable();
 	since = ledger_now();
 	f.tag = mm_tag(mm);
-	if (rule(ABSENCE_DROPPED))
+	if (must || rule(ABSENCE_DROPPED))
 		arch_tlb_flush_local(&f);
 	ledger_absence(mm, addr, since);
 	preempt_enable();
@@ -120,13 +149,24 @@ static struct page *user_page(unsigned int level)
 	return level ? alloc_pages(level * PT_INDEX_BITS, flags | GFP_COMPOUND) : alloc_page(flags);
 }
 
-int mm_fault_locked(struct mm *mm, vaddr_t addr, bool write, bool exec)
+/* What faulted is there already. */
+static void found_present(struct mm *mm, pte_t *ptep, unsigned int level, vaddr_t addr, u64 flags)
+{
+	u64 marks = marks_of(flags);
+	bool lacks = (pte_attr(pte_read(ptep)) & marks) != marks;
+
+	lacks = lacks && set_marks(ptep, level, marks);
+	if (mm == current->mm)
+		drop_absence(mm, addr, lacks);
+}
+
+int mm_fault_locked(struct mm *mm, vaddr_t addr, u64 flags)
 {
 	struct vma *v = vma_find(mm, addr);
 
 	if (!v || addr < v->start)
 		return -EFAULT;
-	if (!vma_allows(v, write, exec))
+	if (!vma_allows(v, flags & FAULT_WRITE, flags & FAULT_EXEC))
 		return -EACCES;
 	unsigned int level = v->flags & MAP_HUGE ? 1 : 0;
 	pte_t *ptep = pt_walk_alloc(mm, addr, level);
@@ -134,15 +174,14 @@ int mm_fault_locked(struct mm *mm, vaddr_t addr, bool write, bool exec)
 	if (!ptep)
 		return -ENOMEM;
 	if (!pte_none(pte_read(ptep))) {
-		if (mm == current->mm)
-			drop_absence(mm, addr);
+		found_present(mm, ptep, level, addr, flags);
 		return 0;
 	}
 	struct page *page = user_page(level);
 
 	if (!page)
 		return -ENOMEM;
-	if (!install(mm, ptep, level, v, page))
+	if (!install(mm, ptep, level, prot_attr(v->prot) | marks_of(flags), page))
 		put_page(page);
 	return 0;
 }
@@ -160,7 +199,7 @@ static int resolve(vaddr_t addr, u64 flags)
 
 	arch_irq_enable();
 	down_read(&mm->mmap_lock);
-	err = mm_fault_locked(mm, addr, flags & FAULT_WRITE, flags & FAULT_EXEC);
+	err = mm_fault_locked(mm, addr, flags | FAULT_ACCESS);
 	up_read(&mm->mmap_lock);
 	local_irq_disable();
 	return err;

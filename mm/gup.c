@@ -21,6 +21,9 @@
  *   entry above: the same?     [U5]        grace period             waits for the walker [F1]
  *   else: - 1, give up                     frees the table
  *
+ * The leaf's marks stay as they are: a reference is not a translation, and the page is reached by
+ * another address. The CPU may set them between the two looks, which is no change of the mapping.
+ *
  * The table stays readable, since a grace period waits for a CPU with interrupts off. The page does
  * not stay: its count tells. A count that was zero is never raised; one that was not zero may
  * belong to the page's next owner, and then the leaf has changed: the unmapper cleared it before it
@@ -36,6 +39,7 @@
 #include <rcu.h>
 #include <thread.h>
 #include <trace.h>
+#include <trap.h>
 
 #define GUP_CHUNK 64u /* pages walked with interrupts off at a time: bounds how long IPIs wait */
 
@@ -136,8 +140,12 @@ static inline bool gup_one(const pte_t *ptep, pte_t pte, struct page *page, s64 
 	 * table_changed(). Pairs with zap_leaf() in mm/unmap.c, whose clearing is one too: either
 	 * the unmapper's put sees our reference and does not free, or we see its cleared entry.
 	 */
-	if (rule(RECHECK_LEAF) && unlikely(!pte_same(pte_read(ptep), pte)))
-		return give_up(page, refs);
+	if (rule(RECHECK_LEAF)) {
+		pte_t now = pte_read(ptep);
+
+		if (unlikely(!pte_same(now, pte)) && !pte_same_mapping(now, pte))
+			return give_up(page, refs);
+	}
 	return true;
 }
 
@@ -423,7 +431,7 @@ static int get_one_slow(struct mm *mm, vaddr_t va, u32 flags, struct page **out)
 	if (rule(VMA_KEEPS_TABLE) && (!v || va < v->start))
 		return -EFAULT;
 	while (!get_mapped(mm, va, flags, out)) {
-		int err = mm_fault_locked(mm, va, flags & FOLL_WRITE, false);
+		int err = mm_fault_locked(mm, va, flags & FOLL_WRITE ? FAULT_WRITE : 0);
 
 		if (err)
 			return err == -EACCES ? -EFAULT : err;

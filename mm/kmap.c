@@ -96,7 +96,8 @@ static void map_leaf(pte_t *ptep, phys_t pa, u64 attr, unsigned int level)
 {
 	BUG_ON(!pte_none(pte_read(ptep)));
 	BUG_ON((attr & PA_WRITE) && (attr & PA_EXEC));
-	arch_pte_publish(ptep, arch_pte_leaf(pa, attr | PA_GLOBAL, level), true);
+	attr |= PA_GLOBAL | PA_ACCESSED | PA_DIRTY;
+	arch_pte_publish(ptep, arch_pte_leaf(pa, attr, level), true);
 }
 
 /*

@@ -16,6 +16,7 @@
 #include <pgtable.h>
 #include <ptdesc.h>
 #include <tlb.h>
+#include <trap.h>
 
 static bool range_ok(vaddr_t addr, u64 length)
 {
@@ -172,7 +173,7 @@ static int populate(struct mm *mm, const struct vma *range)
 
 	down_read(&mm->mmap_lock);
 	for (vaddr_t va = range->start; va < range->end && !err; va += step)
-		err = mm_fault_locked(mm, va, range->prot & PROT_WRITE, false);
+		err = mm_fault_locked(mm, va, range->prot & PROT_WRITE ? FAULT_WRITE : 0);
 	up_read(&mm->mmap_lock);
 	return err;
 }
@@ -240,15 +241,16 @@ static int check_covered(struct mm *mm, vaddr_t start, vaddr_t end)
 
 /*
  * Gives the leaf a new protection without ever making it "none": a walker or a fault that saw none
- * would act on it. The hardware may set bits of its own meanwhile, so the exchange may have to be
- * tried again.
+ * would act on it. The marks stay: what is dirty is dirty if nobody may write any more. The CPU may
+ * set one meanwhile, so the exchange may have to be tried again.
  */
 static void protect_leaf(pte_t *ptep, unsigned int level, u32 prot)
 {
 	for (;;) {
 		pte_t old = pte_read(ptep);
-		u64 attr = prot_attr(prot) | (pte_attr(old) & PA_SPECIAL);
+		u64 attr = pte_attr(old) & (PA_SPECIAL | PA_ACCESSED | PA_DIRTY);
 
+		attr |= prot_attr(prot);
 		if (!pte_present(old) || user_leaf_protect(ptep, old, attr, level))
 			return;
 	}

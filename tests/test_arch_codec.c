@@ -91,6 +91,9 @@ TEST(arch, e04_user_leaf_roundtrip)
 {
 	check_leaves(PA_USER);
 	check_leaves(PA_USER | PA_SPECIAL);
+	check_leaves(PA_USER | PA_ACCESSED);
+	check_leaves(PA_USER | PA_ACCESSED | PA_DIRTY);
+	check_leaves(PA_USER | PA_DIRTY);
 }
 
 TEST(arch, e04_kernel_leaf_roundtrip)
@@ -98,6 +101,7 @@ TEST(arch, e04_kernel_leaf_roundtrip)
 	check_leaves(0);
 	check_leaves(PA_GLOBAL);
 	check_leaves(PA_GLOBAL | PA_DEVICE);
+	check_leaves(PA_GLOBAL | PA_ACCESSED | PA_DIRTY);
 }
 
 TEST(arch, e05_highest_frame_roundtrip)
@@ -147,7 +151,7 @@ static void check_hardware(struct twin *t, u64 attr, int read_err, int write_err
 {
 	u64 value = 0;
 
-	twin_point(t, arch_pte_leaf(pte_pa(t->b), PA_USER | attr, 0));
+	twin_point(t, arch_pte_leaf(pte_pa(t->b), PA_USER | PA_ACCESSED | PA_DIRTY | attr, 0));
 	tlb_flush_mm(t->mm, false);
 	EXPECT_EQ(read_unresolved(t->va, &value), read_err);
 	if (read_err == 0)
@@ -172,11 +176,86 @@ TEST(arch, e05_hardware_obeys_permissions)
 	test_mm_leave(mm);
 }
 
+/* Entries differ in their marks alone, or in more. */
+TEST(arch, e05_same_mapping)
+{
+	const u64 rw = PA_USER | PA_READ | PA_WRITE, marks[] = { 0, PA_ACCESSED, PA_DIRTY,
+								 PA_ACCESSED | PA_DIRTY };
+	pte_t plain = arch_pte_leaf(PAGE_SIZE, rw, 0);
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(marks); i++) {
+		pte_t pte = arch_pte_leaf(PAGE_SIZE, rw | marks[i], 0);
+
+		EXPECT(pte_same_mapping(plain, pte));
+		EXPECT_EQ(pte_same(plain, pte), marks[i] == 0);
+		EXPECT(!pte_same_mapping(pte, arch_pte_leaf(2 * PAGE_SIZE, rw | marks[i], 0)));
+		EXPECT(!pte_same_mapping(
+			pte, arch_pte_leaf(PAGE_SIZE, (rw & ~PA_WRITE) | marks[i], 0)));
+		EXPECT(!pte_same_mapping(pte, PTE_NONE));
+	}
+}
+
+/* PA_ACCESSED is one bit: of several leaves together it says whether one has it. */
+TEST(arch, e10_accessed_is_one_bit)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(permissions); i++) {
+		for (unsigned int j = 0; j < ARRAY_SIZE(permissions); j++) {
+			pte_t a = arch_pte_leaf(PAGE_SIZE, PA_USER | permissions[i], 0);
+			pte_t b = arch_pte_leaf(2 * PAGE_SIZE, PA_USER | permissions[j], 0);
+			pte_t c = arch_pte_leaf(0, PA_USER | PA_ACCESSED | permissions[j], 0);
+
+			EXPECT(!(pte_attr((pte_t){ a.val | b.val }) & PA_ACCESSED));
+			EXPECT(pte_attr((pte_t){ a.val | c.val }) & PA_ACCESSED);
+		}
+	}
+}
+
+static u64 marks_of(const struct twin *t)
+{
+	return pte_attr(pte_read(t->ptep)) & (PA_ACCESSED | PA_DIRTY);
+}
+
 /*
- * Reading and writing a page leaves its entry, and the one above it, as they were: accessed and
- * dirty are set already, for hardware that sets them and for hardware that traps.
+ * An access of the kind to an entry with the marks `from`, with interrupts off and then on: where
+ * the CPU does not set what is missing, the first faults and leaves the entry as it was.
  */
-TEST(arch, e05_no_access_writes_an_entry)
+static void check_marks(struct twin *t, bool write, u64 from)
+{
+	u64 marks = PA_ACCESSED | (write ? PA_DIRTY : 0), value;
+	bool sets = !(marks & ~from & ~arch.cpu_marks);
+
+	twin_point(t, arch_pte_leaf(pte_pa(t->b), PA_USER | PA_READ | PA_WRITE | from, 0));
+	tlb_flush_mm(t->mm, false);
+	EXPECT_EQ(write ? write_unresolved(t->va, TWIN_B) : read_unresolved(t->va, &value),
+		  sets ? 0 : -EFAULT);
+	EXPECT_EQ(marks_of(t), sets ? from | marks : from | (marks & arch.cpu_marks & PA_ACCESSED));
+	EXPECT_EQ(write ? test_poke(t->va, TWIN_B) : test_peek(t->va, &value), 0);
+	EXPECT_EQ(marks_of(t), from | marks);
+}
+
+TEST(arch, e05_cpu_or_fault_sets_marks)
+{
+	struct mm *mm = test_mm_enter();
+	struct twin t;
+
+	if (!mm)
+		return;
+	if (twin_init(&t, mm)) {
+		check_marks(&t, false, 0);
+		check_marks(&t, true, 0);
+		check_marks(&t, true, PA_ACCESSED);
+		check_marks(&t, false, PA_ACCESSED);
+		check_marks(&t, true, PA_ACCESSED | PA_DIRTY);
+		twin_end(&t);
+	}
+	test_mm_leave(mm);
+}
+
+/*
+ * Reading and writing a page whose entry has its marks leaves that, and the one above it, as they
+ * were.
+ */
+TEST(arch, e05_no_access_writes_a_marked_entry)
 {
 	struct mm *mm = test_mm_enter();
 	struct twin t;

@@ -145,6 +145,31 @@ TEST(rule, U4_changed_permission_is_refused)
 	test_mm_leave(mm);
 }
 
+/* The page is used for the first time, then written to: the mapping is what it was. */
+TEST(gup, marks_are_no_change)
+{
+	vaddr_t va;
+	struct mm *mm = begin(&va);
+	u64 value;
+
+	if (!mm)
+		return;
+	pte_t *ptep = test_ptep(mm->root, va, 0), old = pte_read(ptep);
+
+	if (walk_begin(mm, va)) {
+		EXPECT_EQ(test_peek(va, &value), 0);
+		EXPECT(!pte_same(pte_read(ptep), old));
+	}
+	EXPECT_EQ(walk_end(), 1);
+	old = pte_read(ptep);
+	if (walk_begin(mm, va)) {
+		EXPECT_EQ(test_poke(va, 1), 0);
+		EXPECT(!pte_same(pte_read(ptep), old));
+	}
+	EXPECT_EQ(walk_end(), 1);
+	test_mm_leave(mm);
+}
+
 /*
  * The entry above the leaf table names another table while the walker is between loading and
  * following it, and the old one again when it has loaded the leaf. A walk that goes on from what it

@@ -19,12 +19,17 @@ static bool mapped(vaddr_t va)
 	return pte_present(kmap_lookup(va, &level));
 }
 
+/* Without the marks, which all that is mapped has. */
 static u64 attr_of(vaddr_t va)
 {
+	const u64 marks = PA_ACCESSED | PA_DIRTY;
 	unsigned int level;
 	pte_t pte = kmap_lookup(va, &level);
 
-	return pte_present(pte) ? pte_attr(pte) : 0;
+	if (!pte_present(pte))
+		return 0;
+	EXPECT_EQ(pte_attr(pte) & marks, marks);
+	return pte_attr(pte) & ~marks;
 }
 
 static phys_t pa_of(vaddr_t va)

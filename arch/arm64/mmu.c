@@ -20,6 +20,7 @@
  */
 #include <asm/port.h>
 #include <asm/sysreg.h>
+#include <boot.h>
 #include <kmap.h>
 #include <ledger.h>
 #include <page.h>
@@ -32,17 +33,31 @@
 #define TTBR_TAG_SHIFT 48
 
 /* Written by the boot CPU, before others run; repeat_tlbi by any that needs it, as it comes up. */
-static bool has_range, repeat_tlbi;
+static bool has_range, repeat_tlbi, soft_marks;
 
 static pte_t upper_root[PTRS_PER_TABLE] __section(".bss.page_aligned") __aligned(PAGE_SIZE);
 
-/* ID_AA64MMFR1_EL1.HAFDBS; TCR_EL1.HA and HD, which would switch it on, stay clear. */
-static const char *what_hardware_sets(void)
+/* MIDR's implementer and part. */
+static u64 cpu_part(void)
 {
-	static const char *const names[] = { "none", "accessed, if switched on",
-					     "both, if switched on" };
+	u64 midr = read_sysreg(midr_el1);
 
-	return names[min(id_field(id_aa64mmfr1_el1, 0), ARRAY_SIZE(names) - 1)];
+	return midr >> 24 << 12 | (midr >> 4 & 0xfff);
+}
+
+/*
+ * What this CPU can set in entries by itself, of TCR_EL1.HA and HD: ID_AA64MMFR1_EL1.HAFDBS. Not
+ * dirty on a Cortex-A 55 or 510, where it may be lost or come too early (Arm's errata notices:
+ * 1024718 and 2051678). Not all CPUs need agree: what one leaves to the fault handler, that does.
+ */
+static u64 tcr_marks(void)
+{
+	unsigned int hafdbs = id_field(id_aa64mmfr1_el1, 0);
+	u64 part = cpu_part();
+
+	if (!hafdbs || soft_marks)
+		return 0;
+	return hafdbs == 1 || part == 0x41d05 || part == 0x41d46 ? TCR_HA : TCR_HA | TCR_HD;
 }
 
 /*
@@ -72,7 +87,9 @@ void mmu_init(unsigned int va_bits)
 		kernel_root = pte_pa(boot_top[PTRS_PER_TABLE - 1]);
 	}
 	has_range = id_field(id_aa64isar0_el1, 56) == 2;
-	arch.sets_bits = what_hardware_sets();
+	soft_marks = boot_wants_soft_marks();
+	arch.cpu_marks = (tcr_marks() & TCR_HA ? PA_ACCESSED : 0) |
+			 (tcr_marks() & TCR_HD ? PA_DIRTY : 0);
 	say_no_lpa2(va_bits);
 	features_add("%luk va%u asid%u%s", PAGE_SIZE / 1024, va_bits, arch.tag_bits,
 		     has_range ? " tlbirange" : "");
@@ -96,8 +113,7 @@ static void check_errata(void)
 		0x41d84, 0x41d83,				/* Neoverse-V 3, 3AE */
 		0x6dd49, 0x4e010, 0x51800,			/* Cobalt 100, Olympus, Falkor */
 	};
-	u64 midr = read_sysreg(midr_el1);
-	u64 part = midr >> 24 << 12 | (midr >> 4 & 0xfff);
+	u64 part = cpu_part();
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(parts) && !READ_ONCE(repeat_tlbi); i++) {
 		if (part == parts[i]) {
@@ -142,7 +158,8 @@ void mmu_init_cpu(void)
 	 */
 	write_sysreg(ttbr0_el1, image_pa(empty_root));
 	isb();
-	write_sysreg(tcr_el1, (tcr & ~(u64)TCR_T0SZ_MASK) | (64 - arch.va_bits));
+	tcr = (tcr & ~(u64)TCR_T0SZ_MASK) | (64 - arch.va_bits);
+	write_sysreg(tcr_el1, tcr | tcr_marks());
 	isb();
 	arch_tlb_flush_local_all();
 }

@@ -50,13 +50,14 @@ u64 pte_device_bits = PTE_SOFT_DEVICE;
 void boot_build_tables(phys_t base)
 {
 	const u64 rwx = PA_READ | PA_WRITE | PA_EXEC | PA_GLOBAL;
+	const u64 marks = PA_ACCESSED | PA_DIRTY;
 	const unsigned int last = (1 << PT_INDEX_BITS) - 1;
 
 	for (unsigned int i = 0; i <= last; i++)
-		boot_image[i] = arch_pte_leaf(base + i * pt_span(1), rwx, 1);
+		boot_image[i] = arch_pte_leaf(base + i * pt_span(1), rwx | marks, 1);
 	for (phys_t pa = 0; pa < DIRECT_MAP_SIZE; pa += pt_span(GIGA_LEVEL))
 		boot_l2[pt_index(DIRECT_MAP + pa, GIGA_LEVEL)] =
-		    arch_pte_leaf(pa, PA_READ | PA_WRITE | PA_GLOBAL, GIGA_LEVEL);
+		    arch_pte_leaf(pa, PA_READ | PA_WRITE | PA_GLOBAL | marks, GIGA_LEVEL);
 	boot_l2[pt_index(KERNEL_VA, GIGA_LEVEL)] = arch_pte_table((phys_t)boot_image, false);
 	boot_l3[last] = arch_pte_table((phys_t)boot_l2, false);
 	boot_l4[last] = arch_pte_table((phys_t)boot_l3, false);
@@ -146,6 +147,38 @@ static unsigned int probe_tag_bits(void)
 	return (unsigned int)__builtin_ctzll(~got);
 }
 
+/*
+ * Whether this CPU sets the marks, or faults where they are not (privileged specification, 4.3.1):
+ * it may do either, and firmware may have chosen (Svadu: menvcfg.ADUE); what the device tree lists
+ * does not tell. So it is tried, by a load through an entry without them: the image's in the direct
+ * map, where nobody looks yet. A CPU that does otherwise than the boot CPU is served all the same,
+ * by the fault handler.
+ */
+static bool cpu_sets_marks(void)
+{
+	vaddr_t va = (vaddr_t)phys_to_virt(image_phys_base);
+	pte_t *ptep = &boot_l2[pt_index(va, GIGA_LEVEL)], old = pte_read(ptep);
+	u64 handler;
+
+	WRITE_ONCE(ptep->val, old.val & ~PTE_MARKS);
+	flush_all();
+	/* clang-format off */
+	__asm__ __volatile__("	la	%0, 1f\n"
+			     "	csrrw	%0, stvec, %0\n" /* a fault goes to 1 */
+			     "	lb	zero, (%1)\n"
+			     "	.balign 4\n"
+			     "1:	csrw	stvec, %0\n"
+			     : "=&r"(handler)
+			     : "r"(va)
+			     : "memory");
+	/* clang-format on */
+	bool set = pte_read(ptep).val & PTE_A;
+
+	WRITE_ONCE(ptep->val, old.val);
+	flush_all();
+	return set;
+}
+
 void mmu_init(void)
 {
 	const pte_t *roots[] = { boot_l2, boot_l3, boot_l4 };
@@ -168,9 +201,7 @@ void mmu_init(void)
 	arch.leaf_flush_spares_walk_caches = true;
 	arch.range_flush_spares_walk_caches = true;
 	arch.caches_invalid = !cpu_isa_has("svvptc");
-	/* Where neither is listed both are allowed; firmware may have chosen (menvcfg.ADUE). */
-	arch.sets_bits = cpu_isa_has("svadu") ? "both, if firmware lets it" :
-			 cpu_isa_has("svade") ? "none" : "both or none (neither Svadu nor Svade)";
+	arch.cpu_marks = cpu_sets_marks() ? PA_ACCESSED | PA_DIRTY : 0;
 	have_svinval = cpu_isa_has("svinval");
 	/* Firmware that lists Svpbmt has enabled it for S-mode (privileged, Svpbmt: menvcfg). */
 	pte_device_bits |= cpu_isa_has("svpbmt") ? PTE_PBMT_IO : 0;

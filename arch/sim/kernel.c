@@ -324,7 +324,7 @@ static u64 *user_fault(vaddr_t va, bool write)
 		struct mm *mm = current->mm;
 
 		down_read(&mm->mmap_lock);
-		int err = mm_fault_locked(mm, va, write, false);
+		int err = mm_fault_locked(mm, va, (write ? FAULT_WRITE : 0) | FAULT_ACCESS);
 
 		up_read(&mm->mmap_lock);
 		if (err)

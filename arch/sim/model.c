@@ -3,8 +3,9 @@
  * The machines that are modelled: each real port with each of its transports.
  *
  * What differs is what the ports say in struct arch_info, whether stores of a CPU leave in order,
- * and what an invalidation reaches (mmu.c). Three levels of tables are enough for every rule and
- * keep walks short; tags are few, so that they run out. Each port may have tags (PCIDs, ASIDs);
+ * what an invalidation reaches, and whether the MMU sets accessed and dirty or faults (mmu.c).
+ * Three levels of tables are enough for every rule and keep walks short; tags are few, so that they
+ * run out. Each port may have tags (PCIDs, ASIDs);
  * x86_64 and riscv64 may also have none, and are so for a scenario that is untagged.
  */
 #include "sim.h"
@@ -15,12 +16,14 @@
 const struct model models[] = {
 	{ .name = "x86_64/ipi",
 	  .arch_name = "x86_64",
+	  .cpu_marks = true,
 	  .unmaskable_name = "nmi",
 	  .in_order = true,
 	  .nmi = true,
 	  .tag_bits = 3 },
 	{ .name = "x86_64/nmi",
 	  .arch_name = "x86_64",
+	  .cpu_marks = true,
 	  .unmaskable_name = "nmi",
 	  .in_order = true,
 	  .nmi = true,
@@ -33,6 +36,7 @@ const struct model models[] = {
 	  .tag_bits = 3 },
 	{ .name = "arm64/broadcast",
 	  .arch_name = "arm64",
+	  .cpu_marks = true,
 	  .unmaskable_name = "broadcast",
 	  .leaf_spares = true,
 	  .tag_bits = 3,
@@ -46,6 +50,7 @@ const struct model models[] = {
 	  .tag_bits = 3 },
 	{ .name = "riscv64/sbi",
 	  .arch_name = "riscv64",
+	  .cpu_marks = true,
 	  .unmaskable_name = "sbi",
 	  .leaf_spares = true,
 	  .range_spares = true,
@@ -77,6 +82,7 @@ void model_fill_arch(bool untagged)
 		.leaf_flush_spares_walk_caches = model->leaf_spares,
 		.range_flush_spares_walk_caches = model->range_spares,
 		.caches_invalid = model->range_spares,
+		.cpu_marks = model->cpu_marks ? PA_ACCESSED | PA_DIRTY : 0,
 		.timer_hz = 1000000,
 		.cpu_stop = true,
 	};

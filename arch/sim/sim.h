@@ -84,6 +84,7 @@ struct model {
 	const char *name, *arch_name, *unmaskable_name;
 	bool unmaskable, in_order; /* stores of a CPU leave in order */
 	bool leaf_spares, range_spares, broadcast, nmi;
+	bool cpu_marks; /* the MMU sets accessed and dirty; else their absence is a fault */
 	unsigned int tag_bits;
 };
 extern const struct model models[];

@@ -68,7 +68,7 @@ void features_detect(void)
 	arch.tag_bits = features.pcid ? 12 : 0;
 	arch.leaf_levels = BIT(0) | BIT(1) | (features.pages_1g ? BIT(2) : 0);
 	arch.unmaskable = (struct tlb_transport){ .name = "nmi" };
-	arch.sets_bits = "both"; /* SDM vol. 3, 4.8 */
+	arch.cpu_marks = PA_ACCESSED | PA_DIRTY; /* SDM vol. 3, 4.8 */
 	arch.nmi = true;
 	arch.cpu_stop = true;
 	list_features();

@@ -54,18 +54,21 @@ static struct entry *slot(struct entry *set, unsigned int nr, vaddr_t va, unsign
 
 /* ---- Translation ------------------------------------------------------------------------- */
 
-static pte_t entry_at(phys_t table, vaddr_t va, unsigned int level)
+static pte_t *entry_at(phys_t table, vaddr_t va, unsigned int level)
 {
-	const pte_t *ptep = (const pte_t *)(DIRECT_MAP + table) + pt_index(va, level);
+	return (pte_t *)(DIRECT_MAP + table) + pt_index(va, level);
+}
 
+static pte_t load(const pte_t *ptep)
+{
 	return (pte_t){ *(const volatile u64 *)&ptep->val };
 }
 
-/* The entry that maps va, or the invalid one where the walk ended. */
-static pte_t walk(struct mmu *m, vaddr_t va, unsigned int *level)
+/* Where the entry is that maps va, or the invalid one where the walk ended. */
+static pte_t *walk(struct mmu *m, vaddr_t va, unsigned int *level)
 {
 	struct entry *w = slot(m->walk, WALK_ENTRIES, va, 1);
-	pte_t pte;
+	pte_t pte, *ptep;
 
 	*level = pt_top_level();
 	if (w->key == key_of(va, 1, m->tag)) {
@@ -73,12 +76,45 @@ static pte_t walk(struct mmu *m, vaddr_t va, unsigned int *level)
 		return entry_at(pte_pa(w->pte), va, 0);
 	}
 	for (phys_t table = m->root;; table = pte_pa(pte), --*level) {
-		pte = entry_at(table, va, *level);
+		ptep = entry_at(table, va, *level);
+		pte = load(ptep);
 		if (!(pte.val & PTE_VALID) || pte_leaf(pte, *level))
-			return pte;
+			return ptep;
 		if (*level == 1)
 			*w = (struct entry){ .key = key_of(va, 1, m->tag), .pte = pte };
 	}
+}
+
+static bool allows(pte_t pte, bool write)
+{
+	return (pte.val & PTE_VALID) && (!write || pte_write(pte));
+}
+
+/* The marks that the access asks for and the entry has not; none if it is not allowed anyway. */
+static u64 marks_missing(pte_t pte, bool write)
+{
+	u64 marks = (PA_ACCESSED | (write ? PA_DIRTY : 0)) << PTE_ATTR_SHIFT;
+
+	return allows(pte, write) ? marks & ~pte.val : 0;
+}
+
+/*
+ * Reads va's entry anew, and sets the marks in it if this machine does: as one change of what is
+ * in memory, or not at all.
+ */
+static void fill(struct mmu *m, vaddr_t va, bool write, struct entry *e)
+{
+	u64 missing;
+	pte_t *ptep;
+
+	e->key = key_of(va, 0, m->tag);
+	do {
+		ptep = walk(m, va, &e->level);
+		e->pte = load(ptep);
+		missing = model->cpu_marks ? marks_missing(e->pte, write) : 0;
+	} while (missing &&
+		 !__sync_bool_compare_and_swap(&ptep->val, e->pte.val, e->pte.val | missing));
+	e->pte.val |= missing;
 }
 
 /* Where va's byte is, or NULL: a fault. */
@@ -89,13 +125,14 @@ static void *translate(vaddr_t va, bool write)
 
 	if (!m->root)
 		return NULL;
-	if (now.key != key_of(va, 0, m->tag)) {
-		now.key = key_of(va, 0, m->tag);
-		now.pte = walk(m, va, &now.level);
-		if ((now.pte.val & PTE_VALID) || arch.caches_invalid)
+	if (now.key != key_of(va, 0, m->tag) ||
+	    (model->cpu_marks && marks_missing(now.pte, write))) {
+		fill(m, va, write, &now);
+		if ((allows(now.pte, false) && !marks_missing(now.pte, false)) ||
+		    arch.caches_invalid)
 			*e = now;
 	}
-	if (!(now.pte.val & PTE_VALID) || (write && !pte_write(now.pte)))
+	if (!allows(now.pte, write) || marks_missing(now.pte, write))
 		return NULL;
 	return (void *)(DIRECT_MAP + pte_pa(now.pte) + va % pt_span(now.level));
 }

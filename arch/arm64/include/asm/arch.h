@@ -13,7 +13,13 @@
  * A VMSAv8-64 entry (D8.3). Software owns bits 58:55, and all but bit 0 of an invalid entry.
  *
  *   0 valid   1 table or page   4:2 memory type   6 user   7 read-only   9:8 shareability
- *   10 accessed   11 not global   47:12 address   53 PXN   54 UXN
+ *   10 accessed   11 not global   47:12 address   51 DBM   53 PXN   54 UXN
+ *
+ * DBM (dirty bit modifier) says that a store may clear "read-only": so a writable leaf has it, and
+ * is clean while it is read-only too. A CPU that does not know DBM, or was not told to heed it,
+ * takes such a leaf for read-only, and the fault handler clears the bit. What is dirty and not
+ * writable any more is noted in bit 59, which is software's in a leaf (no PBHA is in use).
+ *
  *   table entries: 59 PXNTable   60 UXNTable   61 APTable[0]: no user access
  */
 #define PTE_VALID BIT(0)
@@ -24,16 +30,19 @@
 #define PTE_INNER (3ULL << 8)
 #define PTE_AF BIT(10)
 #define PTE_NG BIT(11)
+#define PTE_DBM BIT(51)
 #define PTE_PXN BIT(53)
 #define PTE_UXN BIT(54)
 #define PTE_SW_NONE BIT(55) /* PROT_NONE: present, not valid */
 #define PTE_SW_SPECIAL BIT(56)
 #define PTE_SW_USER BIT(57)
 #define PTE_SW_READ BIT(58) /* kernel leaves can always be read: this says whether it was asked */
+#define PTE_SW_DIRTY BIT(59) /* of a leaf that is not writable */
 #define PTE_PXN_TABLE BIT(59)
 #define PTE_UXN_TABLE BIT(60)
 #define PTE_NO_USER_TABLE BIT(61)
 #define PTE_ADDR_MASK 0x0000fffffffff000ULL
+#define PTE_MARKS (PTE_AF | PTE_RDONLY)
 
 /*
  * Permissions are hardware's where hardware has them. The kernel never executes user pages (PXN)
@@ -41,13 +50,18 @@
  */
 static inline pte_t arch_pte_leaf(phys_t pa, u64 attr, unsigned int level)
 {
-	u64 v = pa | PTE_AF | PTE_INNER;
+	u64 v = pa | PTE_INNER;
 
 	v |= attr & (PA_READ | PA_WRITE | PA_EXEC) ? PTE_VALID : PTE_SW_NONE;
 	if (level == 0 && (v & PTE_VALID))
 		v |= PTE_TABLE; /* at the last level, both bits set mean a page */
 	v |= attr & (PA_READ | PA_WRITE) ? PTE_SW_READ : 0;
-	v |= attr & PA_WRITE ? 0 : PTE_RDONLY;
+	v |= attr & PA_WRITE ? PTE_DBM : PTE_RDONLY;
+	if (attr & PA_DIRTY)
+		v |= attr & PA_WRITE ? 0 : PTE_SW_DIRTY;
+	else
+		v |= PTE_RDONLY;
+	v |= attr & PA_ACCESSED ? PTE_AF : 0;
 	v |= attr & PA_GLOBAL ? 0 : PTE_NG;
 	v |= attr & PA_DEVICE ? PTE_DEVICE : 0;
 	v |= attr & PA_SPECIAL ? PTE_SW_SPECIAL : 0;
@@ -94,18 +108,20 @@ static inline u64 pte_attr(pte_t pte)
 {
 	u64 v = pte.val;
 	u64 xn = v & PTE_SW_USER ? PTE_UXN : PTE_PXN;
+	bool dirty = v & PTE_DBM ? !(v & PTE_RDONLY) : v & PTE_SW_DIRTY;
 
-	return (v & PTE_SW_READ ? PA_READ : 0) | (v & PTE_RDONLY ? 0 : PA_WRITE) |
+	return (v & PTE_SW_READ ? PA_READ : 0) | (v & PTE_DBM ? PA_WRITE : 0) |
 	       (v & xn ? 0 : PA_EXEC) | (v & PTE_SW_USER ? PA_USER : 0) |
 	       (v & PTE_NG ? 0 : PA_GLOBAL) | (v & PTE_DEVICE ? PA_DEVICE : 0) |
-	       (v & PTE_SW_SPECIAL ? PA_SPECIAL : 0);
+	       (v & PTE_SW_SPECIAL ? PA_SPECIAL : 0) | (v & PTE_AF ? PA_ACCESSED : 0) |
+	       (dirty ? PA_DIRTY : 0);
 }
 
 static inline bool pte_user_allows(pte_t pte, bool write)
 {
-	u64 never = PTE_SW_SPECIAL | (write ? PTE_RDONLY : 0);
+	u64 want = PTE_SW_USER | PTE_SW_READ | (write ? PTE_DBM : 0);
 
-	return (pte.val & (PTE_SW_USER | PTE_SW_READ | never)) == (PTE_SW_USER | PTE_SW_READ);
+	return (pte.val & (want | PTE_SW_SPECIAL)) == want;
 }
 
 /*

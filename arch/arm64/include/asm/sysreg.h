@@ -51,6 +51,8 @@
 #define TCR_IPS_SHIFT 32
 #define TCR_IPS_48_BITS 5
 #define TCR_AS_SHIFT 36 /* 16-bit ASIDs */
+#define TCR_HA BIT(39) /* the CPU sets accessed, */
+#define TCR_HD BIT(40) /* and dirty in entries with DBM */
 
 /*
  * SCTLR_EL1. Base: LSMAOE, nTLSMD, UCI, SPAN, EIS, TSCXT, nTWE, nTWI, UCT, DZE, EOS, SED, ITD. On:
@@ -69,9 +71,9 @@
 /* Entry bits that boot.S needs; the codec in <asm/arch.h> has the others. */
 #define BOOT_TABLE 0x3
 #define BOOT_ID_PAGE 0x0040000000000f83     /* identity: read-only, executable, not global */
-#define BOOT_IMAGE_PAGE 0x0440000000000703  /* the image: all permissions until kmap_init() */
-#define BOOT_DIRECT_BLOCK 0x0460000000000701 /* memory: read-write */
-#define BOOT_DEVICE_PAGE 0x0460000000000407 /* read-write, device */
+#define BOOT_IMAGE_PAGE 0x0448000000000703  /* the image: all permissions until kmap_init() */
+#define BOOT_DIRECT_BLOCK 0x0468000000000701 /* memory: read-write */
+#define BOOT_DEVICE_PAGE 0x0468000000000407 /* read-write, device */
 
 /*
  * The guess of the last resort: where QEMU's virt machine and its kin have a PL011, mapped at a

@@ -30,17 +30,19 @@
 #define PTE_PBMT_IO (2ULL << 61)
 #define PTE_PFN_SHIFT 10
 #define PTE_PFN_MASK (BIT(44) - 1)
+#define PTE_MARKS (PTE_A | PTE_D)
 
 /* mmu.c: what marks a device's entry. */
 extern u64 pte_device_bits;
 
 static inline pte_t arch_pte_leaf(phys_t pa, u64 attr, unsigned int level)
 {
-	u64 v = pa >> PAGE_SHIFT << PTE_PFN_SHIFT | PTE_A | PTE_D;
+	u64 v = pa >> PAGE_SHIFT << PTE_PFN_SHIFT;
 	bool device = attr & PA_DEVICE;
 
 	v |= (attr & PA_USER ? PTE_U : 0) | (attr & PA_GLOBAL ? PTE_G : 0) |
-	     (attr & PA_SPECIAL ? PTE_SOFT_SPECIAL : 0);
+	     (attr & PA_SPECIAL ? PTE_SOFT_SPECIAL : 0) | (attr & PA_ACCESSED ? PTE_A : 0) |
+	     (attr & PA_DIRTY ? PTE_D : 0);
 	if (!(attr & (PA_READ | PA_WRITE | PA_EXEC)))
 		return (pte_t){ v | PTE_SOFT_NONE | (device ? PTE_NONE_DEVICE : 0) };
 	v |= (attr & (PA_READ | PA_WRITE) ? PTE_R : 0) | (attr & PA_WRITE ? PTE_W : 0) |
@@ -80,7 +82,8 @@ static inline u64 pte_attr(pte_t pte)
 
 	return (v & PTE_R ? PA_READ : 0) | (v & PTE_W ? PA_WRITE : 0) | (v & PTE_X ? PA_EXEC : 0) |
 	       (v & PTE_U ? PA_USER : 0) | (v & PTE_G ? PA_GLOBAL : 0) |
-	       (v & PTE_SOFT_SPECIAL ? PA_SPECIAL : 0) | (v & device ? PA_DEVICE : 0);
+	       (v & PTE_SOFT_SPECIAL ? PA_SPECIAL : 0) | (v & device ? PA_DEVICE : 0) |
+	       (v & PTE_A ? PA_ACCESSED : 0) | (v & PTE_D ? PA_DIRTY : 0);
 }
 
 static inline bool pte_user_allows(pte_t pte, bool write)

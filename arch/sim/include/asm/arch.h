@@ -2,7 +2,7 @@
 /*
  * Inline hooks of the fourth port: entry codec, publishing, interrupt state, user access, cycles.
  *
- * An entry: bit 0 valid, bit 1 PROT_NONE (present, not valid), bit 2 leaf, attributes in 10:3, the
+ * An entry: bit 0 valid, bit 1 PROT_NONE (present, not valid), bit 2 leaf, attributes in 11:3, the
  * frame's address in 47:12. PAGE_POISON has bits 0 and 1 clear, so it decodes as nothing.
  */
 #ifndef GRACE_ASM_ARCH_H
@@ -15,7 +15,8 @@
 #define PTE_SW_NONE BIT(1)
 #define PTE_LEAF BIT(2)
 #define PTE_ATTR_SHIFT 3
-#define PTE_ATTR_MASK 0x7fULL
+#define PTE_ATTR_MASK 0x1ffULL
+#define PTE_MARKS ((PA_ACCESSED | PA_DIRTY) << PTE_ATTR_SHIFT)
 #define PTE_ADDR_MASK 0x0000fffffffff000ULL
 
 static inline pte_t arch_pte_leaf(phys_t pa, u64 attr, unsigned int level)

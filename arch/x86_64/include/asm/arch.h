@@ -30,10 +30,11 @@
 #define PTE_SW_NOREAD BIT(52)  /* PA_EXEC alone was asked for: the hardware lets it be read too */
 #define PTE_NX BIT(63)
 #define PTE_ADDR_MASK 0x000ffffffffff000ULL
+#define PTE_MARKS (PTE_A | PTE_D)
 
 static inline pte_t arch_pte_leaf(phys_t pa, u64 attr, unsigned int level)
 {
-	u64 v = pa | PTE_A | PTE_D;
+	u64 v = pa;
 
 	v |= attr & (PA_READ | PA_WRITE | PA_EXEC) ? PTE_P : PTE_SW_NONE;
 	if ((attr & (PA_READ | PA_WRITE | PA_EXEC)) == PA_EXEC)
@@ -44,6 +45,7 @@ static inline pte_t arch_pte_leaf(phys_t pa, u64 attr, unsigned int level)
 	v |= attr & PA_GLOBAL ? PTE_G : 0;
 	v |= attr & PA_DEVICE ? PTE_PWT | PTE_PCD : 0; /* PAT entry 3, UC (SDM vol. 3, 12.12.3) */
 	v |= attr & PA_SPECIAL ? PTE_SW_SPECIAL : 0;
+	v |= (attr & PA_ACCESSED ? PTE_A : 0) | (attr & PA_DIRTY ? PTE_D : 0);
 	v |= level > 0 ? PTE_PS : 0;
 	return (pte_t){ v };
 }
@@ -86,6 +88,7 @@ static inline u64 pte_attr(pte_t pte)
 	attr |= v & PTE_G ? PA_GLOBAL : 0;
 	attr |= v & PTE_PCD ? PA_DEVICE : 0;
 	attr |= v & PTE_SW_SPECIAL ? PA_SPECIAL : 0;
+	attr |= (v & PTE_A ? PA_ACCESSED : 0) | (v & PTE_D ? PA_DIRTY : 0);
 	return attr;
 }
 

@@ -9,6 +9,7 @@
 #include <asm/trap.h>
 
 #define PTE_ADDR_MASK 0x000ffffffffff000ULL
+#define PTE_MARKS 0ULL
 
 static inline pte_t arch_pte_leaf(phys_t pa, u64 attr, unsigned int level)
 {
