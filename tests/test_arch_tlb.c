@@ -294,6 +294,45 @@ TEST(arch, e16_flush_reaches_every_page_of_a_range)
 	}
 }
 
+/* How many translations make the emulator's table large, and how often it doubles on the way. */
+#define MANY_PAGES 1024
+#define DOUBLINGS 3
+
+static void fill_tlb(vaddr_t va)
+{
+	u64 value;
+
+	for (unsigned int i = 0; i < DOUBLINGS; i++) {
+		for (unsigned int j = 0; j < MANY_PAGES; j++)
+			EXPECT_EQ(test_peek(va + j * PAGE_SIZE, &value), 0);
+		preempt_disable();
+		arch_tlb_flush_local_all();
+		preempt_enable();
+	}
+}
+
+/*
+ * The emulator drops all that it has for a range with more bytes than its table of translations: so
+ * short ranges are flushed where that has grown, and one that misses the page is seen.
+ */
+TEST(arch, e16_flush_of_short_ranges_is_exact)
+{
+	struct mm *mm = test_mm_enter();
+	vaddr_t many = mm ? test_map(mm, MANY_PAGES, MAP_POPULATE) : 0;
+	struct twin t;
+
+	if (many && twin_init(&t, mm)) {
+		for (pages = 2; pages <= 6; pages++) {
+			fill_tlb(many);
+			for (before = 0; before < pages; before++)
+				check_drop(&t, drop_pages_of_range);
+		}
+		twin_end(&t);
+	}
+	if (mm)
+		test_mm_leave(mm);
+}
+
 TEST(arch, e16_flush_whole_tag)
 {
 	local_drop_test(drop_tag);
