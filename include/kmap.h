@@ -19,9 +19,9 @@ extern phys_t kernel_root;
 void kmap_init(void);
 
 /*
- * Maps size bytes of device registers (PA_DEVICE). NULL without space, and for memory. Thread
- * context or boot; before kmap_init() it works through the port's early map: see arch_start().
- * Never unmapped.
+ * Maps size bytes of device registers (PA_DEVICE). NULL without space, for memory, and for
+ * addresses that the machine's entries cannot hold. Thread context or boot; before kmap_init() it
+ * works through the port's early map: see arch_start(). Never unmapped.
  */
 void *ioremap(phys_t pa, size_t size);
 

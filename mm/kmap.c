@@ -333,12 +333,19 @@ static vaddr_t map_device(phys_t start, phys_t end)
 	return va;
 }
 
+/* Firmware may name a device where no entry leads. */
+static bool entries_hold(phys_t pa)
+{
+	return pte_pa(arch_pte_leaf(pa, PA_READ | PA_WRITE | PA_DEVICE, 0)) == pa;
+}
+
 void *ioremap(phys_t pa, size_t size)
 {
 	phys_t start = ALIGN_DOWN(pa, PAGE_SIZE), end = ALIGN_UP(pa + size, PAGE_SIZE);
 
 	/* Memory is mapped cached already: a second, uncached mapping would be undefined. */
-	if (size == 0 || pa + size < pa || overlaps_memory(start, end))
+	if (size == 0 || pa + size < pa || overlaps_memory(start, end) ||
+	    !entries_hold(end - PAGE_SIZE))
 		return NULL;
 	bool on = spin_lock_irqsave(&map_lock);
 	vaddr_t va = map_device(start, end);

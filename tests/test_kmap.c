@@ -260,4 +260,6 @@ TEST(kmap, ioremap_refuses_what_is_not_a_device)
 	EXPECT(ioremap(DIRECT_MAP_SIZE, 0) == NULL);
 	EXPECT(ioremap(~0ULL - 100, 200) == NULL);
 	EXPECT(ioremap(DIRECT_MAP_SIZE, VMALLOC_END - VMALLOC_START) == NULL);
+	EXPECT(ioremap(BIT(60), PAGE_SIZE) == NULL); /* more bits than any entry has */
+	EXPECT(ioremap(BIT(60) - PAGE_SIZE, PAGE_SIZE) == NULL);
 }
