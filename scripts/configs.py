@@ -78,7 +78,11 @@ CONFIGS = (
                  "mmu: accessed=software cannot be had",)),
     Config("cortex-a76", ports=("arm64",), cpu="cortex-a76", stress=3),
     Config("16K", ports=("arm64",), page_size="16K", stress=3,
-           says=("leaves of 16K 32M", "mmu: user addresses stay at 48 bits")),
+           says=("leaves of 16K 32M", "mmu: user addresses can have 52 bits (va_bits=52)")),
+    Config("va52", ports=("arm64",), options="va_bits=52", stress=5,
+           says=("mmu: 5 levels, user addresses of 52 bits, leaves of 4K 2M 1G", " lpa2")),
+    Config("va52-16K", ports=("arm64",), page_size="16K", options="va_bits=52", tests="arch.*",
+           stress=3, says=("mmu: 4 levels, user addresses of 52 bits, leaves of 16K 32M",)),
     Config("64K", ports=("arm64",), page_size="64K", options="va_bits=52 tlb=ipi", stress=3,
            says=("mmu: 3 levels, user addresses of 52 bits, leaves of 64K 512M",
                  "tlb: transport ipi, held up by a CPU with interrupts off")),
@@ -146,9 +150,9 @@ CONFIGS = (
 
 
 
-def crash(kind, *says, **fields):
-    fields.setdefault("crash", kind)
-    return Config(f"crash-{kind}", tests="", says=says, **fields)
+def crash(name, *says, **fields):
+    fields.setdefault("crash", fields.pop("kind", name))
+    return Config(f"crash-{name}", tests="", says=says, **fields)
 
 
 # The caller of all kinds is the last of the command's own in the backtrace.
@@ -171,6 +175,8 @@ CRASHES = (
     crash("sp0", "exception while on the wrong stack", " #0 crash_sp0+", *PROMPT,
           ports=("arm64",)),
     crash("bus", "external abort (code 0x96000010", " #0 crash_bus+", *PROMPT, ports=("arm64",)),
+    crash("bus-high", "external abort (code 0x96000010", " #0 crash_bus+", *PROMPT,
+          ports=("arm64",), kind="bus", options="va_bits=52"),
     crash("bus", "access fault on a load (code 0x5", " #0 crash_bus+", *PROMPT,
           ports=("riscv64",)),
 )
@@ -183,6 +189,8 @@ BAD = (
     Config("little-memory", options="mem=256K", expect="too little memory"),
     Config("no-16K", ports=("arm64",), page_size="16K", cpu="cortex-a57",
            expect="this CPU has no 16 KiB pages"),
+    Config("no-va52", ports=("arm64",), cpu="cortex-a76", options="va_bits=52",
+           expect="va_bits=52: this CPU has no addresses of 52 bits with pages of 4 KiB (LPA2)"),
     *(Config(f"no-{feature}", ports=("x86_64",), cpu=f"qemu64,-{feature}",
              expect=f"boot: this CPU has no {name}: Grace cannot run on it")
       for feature, name in (("tsc", "time-stamp counter (TSC)"), ("apic", "local APIC"),

@@ -46,7 +46,8 @@ ROUND = sum(seconds for _, seconds in STEPS)
 POLICIES = ("tlb=unmaskable", "tlb=ipi", "tlb=unmaskable", "tlb=ipi", "tlb=ipi table_free=gather")
 MACHINES = {
     "x86_64": ({}, {}, {}, {"cpu": "qemu64"}),
-    "arm64": ({}, {}, {"gic": "2"}, {"options": "va_bits=39"}),
+    "arm64": ({}, {}, {"gic": "2"}, {"options": "va_bits=39"},
+              {"options": "va_bits=52"}),
     "riscv64": ({}, {}, {"options": "sv=39"}, {"options": "sv=48"}),
 }
 MEMORY = ("256M", "256M", "96M", "1G")

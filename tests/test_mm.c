@@ -6,6 +6,7 @@
  */
 #include "testlib.h"
 
+#include <gup.h>
 #include <rcu.h>
 
 #define RW (PROT_READ | PROT_WRITE)
@@ -76,6 +77,7 @@ TEST(mm, last_user_page_can_be_used)
 {
 	struct mm *mm = test_mm_enter();
 	vaddr_t va = user_end() - PAGE_SIZE;
+	struct page *page;
 	u64 value = 0;
 
 	if (!mm)
@@ -84,7 +86,12 @@ TEST(mm, last_user_page_can_be_used)
 	EXPECT_EQ(test_poke(user_end() - 8, 7), 0);
 	EXPECT_EQ(test_peek(user_end() - 8, &value), 0);
 	EXPECT_EQ(value, 7);
+	if (EXPECT_EQ(gup_fast(va, 1, FOLL_WRITE, &page), 1)) {
+		EXPECT_EQ(((u64 *)page_to_virt(page))[PAGE_SIZE / 8 - 1], 7);
+		put_page(page);
+	}
 	EXPECT_EQ(mm_munmap(mm, va, PAGE_SIZE), 0);
+	EXPECT_EQ(test_peek(user_end() - 8, &value), -EFAULT);
 	EXPECT(test_tables_settle(mm, 1));
 	test_mm_leave(mm);
 }

@@ -16,6 +16,7 @@
 #define SB_STACK 8
 #define SB_THREAD 16
 #define SB_PERCPU 24
+#define SB_TCR 32
 
 	.section .head.text, "ax"
 	.globl _start
@@ -99,6 +100,7 @@ primary_entry:
 	bl	invalidate_bss
 
 	adrp	x0, boot_top
+	mov	x5, #0
 	bl	enable_mmu
 	ldr	x0, =primary_high
 	br	x0
@@ -112,7 +114,13 @@ secondary_entry:
 	msr	daifset, #0xf
 	mov	x20, x0
 	bl	enter_el1
-	ldp	x0, x22, [x20, #SB_TTBR1]
+	ldr	x5, [x20, #SB_TCR]
+	cbz	x5, 1f
+	mrs	x1, id_aa64mmfr0_el1
+	sbfx	x1, x1, #TGRAN_SHIFT, #4
+	cmp	x1, #TGRAN_LPA2
+	fail_if	lt, "a CPU lacks the 52-bit addresses (LPA2) that CPU 0 has"
+1:	ldp	x0, x22, [x20, #SB_TTBR1]
 	ldp	x23, x24, [x20, #SB_THREAD]
 	bl	enable_mmu
 	ldr	x0, =secondary_high
@@ -277,10 +285,10 @@ put_pages:
 	ret
 
 /*
- * x0 = TTBR1. The identity map goes into TTBR0. The local TLB and instruction cache may hold
- * anything after reset: they are emptied before the first translation, which the ISBs keep behind
- * it (DDI 0487 D7 and D8, on caches and TLBs at reset; D19, on synchronization of registers).
- * Clobbers x1 to x4.
+ * x0 = TTBR1, x5 = more of TCR. The identity map goes into TTBR0. The local TLB and instruction
+ * cache may hold anything after reset: they are emptied before the first translation, which the
+ * ISBs keep behind it (DDI 0487 D7 and D8, on caches and TLBs at reset; D19, on synchronization of
+ * registers). Clobbers x1 to x4.
  */
 enable_mmu:
 	adrp	x1, boot_id_top
@@ -298,6 +306,7 @@ enable_mmu:
 	ubfx	x3, x2, #4, #4		/* ASIDBits: 2 means 16 */
 	lsr	x3, x3, #1
 	orr	x1, x1, x3, lsl #TCR_AS_SHIFT
+	orr	x1, x1, x5
 	msr	tcr_el1, x1
 	isb
 	tlbi	vmalle1
@@ -310,16 +319,19 @@ enable_mmu:
 	ret
 
 /*
- * void boot_swap_ttbr1(phys_t root, phys_t empty): called at its identity address, everything
- * masked. Old and new tables map the same addresses with leaves of other sizes, so the TLB must
- * hold nothing of the old ones when the new ones can be walked (DDI 0487 D8, break-before-make):
- * the empty root stands between them.
+ * void boot_swap_ttbr1(phys_t root, phys_t empty, u64 tcr): called at its identity address,
+ * everything masked. Old and new tables map the same addresses with leaves of other sizes, so the
+ * TLB must hold nothing of the old ones when the new ones can be walked (DDI 0487 D8,
+ * break-before-make): the empty root stands between them. Then the format of entries may change
+ * too: an empty table and the identity map, which is walked meanwhile, mean the same in each.
  */
 	.globl boot_swap_ttbr1
 boot_swap_ttbr1:
 	dsb	ish			/* stores to the new tables, before any walk of them */
 	msr	ttbr1_el1, x1
 	isb				/* no walk of the old root from here */
+	msr	tcr_el1, x2
+	isb				/* nor any by the old format */
 	tlbi	vmalle1
 	dsb	nsh			/* and nothing left of it */
 	isb

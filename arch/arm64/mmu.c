@@ -31,9 +31,16 @@
 #define KERNEL_FLUSH_CEILING 256
 
 #define TTBR_TAG_SHIFT 48
+/*
+ * A root's address. Where output addresses have 52 bits, 5:2 hold those above 47: zero, as all
+ * tables are under DIRECT_MAP_SIZE (DDI 0487 D19, TTBR0_EL1).
+ */
+#define TTBR_ROOT (BIT(TTBR_TAG_SHIFT) - PAGE_SIZE)
 
 /* Written by the boot CPU, before others run; repeat_tlbi by any that needs it, as it comes up. */
 static bool has_range, repeat_tlbi, soft_marks;
+static u8 range_shift = PAGE_SHIFT; /* log2 of what the starts of TLBI's ranges are multiples of */
+u64 pte_shareability = PTE_INNER;
 
 static pte_t upper_root[PTRS_PER_TABLE] __section(".bss.page_aligned") __aligned(PAGE_SIZE);
 
@@ -60,23 +67,61 @@ static u64 tcr_marks(void)
 	return hafdbs == 1 || part == 0x41d05 || part == 0x41d46 ? TCR_HA : TCR_HA | TCR_HD;
 }
 
-/*
- * 52 bits with small pages (FEAT_LPA2): bits 9:8 of every entry, now the shareability, would hold
- * bits 51:50 of the address, and 4 KiB pages need a fifth level.
- */
-static void say_no_lpa2(unsigned int va_bits)
+/* FEAT_LVA with pages of 64 KiB, FEAT_LPA2 with smaller ones. */
+bool mmu_has_52_bits(void)
 {
-	int granule = (int)id_field(id_aa64mmfr0_el1, TGRAN_SHIFT);
+	unsigned int granule = id_field(id_aa64mmfr0_el1, TGRAN_SHIFT);
 
-	if (PAGE_SHIFT != 16 && granule > TGRAN_LEAST && granule < 8)
-		printk("mmu: user addresses stay at %u bits: the 52 that LPA2 has with pages of "
-		       "%lu KiB take entries of another format", va_bits, PAGE_SIZE / 1024);
+	return PAGE_SHIFT == 16 ? id_field(s3_0_c0_c7_2, 16) >= 1
+				: granule >= TGRAN_LPA2 && granule < 8;
+}
+
+/*
+ * More than 48 bits with small pages are had with entries of another format only. It has its price
+ * for ranges of TLBI, which then start at multiples of 64 KiB: so it is on when asked for.
+ */
+u64 mmu_entry_format(void)
+{
+	return PAGE_SHIFT != 16 && arch.va_bits > 48 ? BIT(TCR_DS_SHIFT) : 0;
+}
+
+u64 pte_high_address(phys_t pa)
+{
+	if (PAGE_SHIFT != 16 && !mmu_entry_format())
+		return pa & (BIT(48) - 1);
+	return (pa & PTE_ADDR_LOW) | (pa >> PTE_HIGH_SHIFT & PTE_ADDR_HIGH);
+}
+
+static unsigned int levels_of(unsigned int va_bits)
+{
+	return (va_bits - PAGE_SHIFT + PT_INDEX_BITS - 1) / PT_INDEX_BITS;
+}
+
+/* Why 52 bits are not what one gets without asking. */
+static void say_larger(void)
+{
+	if (arch.va_bits < 52 && mmu_has_52_bits())
+		printk("mmu: user addresses can have 52 bits (va_bits=52), in tables of %u levels",
+		       levels_of(52));
+}
+
+/*
+ * Until mmu_init_cpu() the boot tables are walked in the old format. What is mapped there in the
+ * meantime is registers of devices, whose shareability nothing depends on (DDI 0487 B2).
+ */
+static void choose_format(void)
+{
+	if (!mmu_entry_format())
+		return;
+	pte_shareability = 0;
+	range_shift = 16;
 }
 
 void mmu_init(unsigned int va_bits)
 {
 	arch.va_bits = va_bits;
-	arch.pt_levels = (va_bits - PAGE_SHIFT + PT_INDEX_BITS - 1) / PT_INDEX_BITS;
+	arch.pt_levels = levels_of(va_bits);
+	choose_format();
 	arch.leaf_levels = BIT(0) | BIT(1) | (PAGE_SHIFT == 12 ? BIT(2) : 0);
 	arch.tag_bits = id_field(id_aa64mmfr0_el1, 4) == 2 ? 16 : 8;
 	kernel_root = image_pa(boot_top);
@@ -90,9 +135,9 @@ void mmu_init(unsigned int va_bits)
 	soft_marks = boot_wants_soft_marks();
 	arch.cpu_marks = (tcr_marks() & TCR_HA ? PA_ACCESSED : 0) |
 			 (tcr_marks() & TCR_HD ? PA_DIRTY : 0);
-	say_no_lpa2(va_bits);
-	features_add("%luk va%u asid%u%s", PAGE_SIZE / 1024, va_bits, arch.tag_bits,
-		     has_range ? " tlbirange" : "");
+	say_larger();
+	features_add("%luk va%u asid%u%s%s", PAGE_SIZE / 1024, va_bits, arch.tag_bits,
+		     has_range ? " tlbirange" : "", mmu_entry_format() ? " lpa2" : "");
 }
 
 /*
@@ -136,6 +181,15 @@ phys_t mmu_hw_kernel_root(void)
 	return image_pa(upper_root);
 }
 
+/* This CPU's TCR with the format of the final tables, and all output addresses that it has. */
+static u64 final_tcr(void)
+{
+	u64 most = PAGE_SHIFT == 16 || mmu_entry_format() ? TCR_IPS_52_BITS : TCR_IPS_48_BITS;
+	u64 size = min((u64)id_field(id_aa64mmfr0_el1, 0), most);
+
+	return (read_sysreg(tcr_el1) & ~TCR_IPS_MASK) | size << TCR_IPS_SHIFT | mmu_entry_format();
+}
+
 /*
  * The boot CPU still has the identity map in TTBR0, and goes through it to change TTBR1; the others
  * came with the final one. Then the user half is set to its size, with nothing in it. An ISB behind
@@ -144,13 +198,13 @@ phys_t mmu_hw_kernel_root(void)
 void mmu_init_cpu(void)
 {
 	phys_t root = mmu_hw_kernel_root();
-	u64 tcr = read_sysreg(tcr_el1);
+	u64 tcr = final_tcr();
 
 	check_errata();
 	if (read_sysreg(ttbr1_el1) != root) {
-		void (*swap)(phys_t, phys_t) = (void (*)(phys_t, phys_t))image_pa(boot_swap_ttbr1);
+		__typeof__(&boot_swap_ttbr1) swap = (void *)image_pa(boot_swap_ttbr1);
 
-		swap(root, image_pa(empty_root));
+		swap(root, image_pa(empty_root), tcr);
 	}
 	/*
 	 * The empty root is in place before the size changes, so that no walk starts in the
@@ -188,7 +242,7 @@ void arch_root_load(phys_t root, unsigned int tag, bool flush)
 
 phys_t arch_root_current(void)
 {
-	phys_t root = read_sysreg(ttbr0_el1) & PTE_ADDR_MASK;
+	phys_t root = read_sysreg(ttbr0_el1) & TTBR_ROOT;
 
 	return root == image_pa(empty_root) ? 0 : root;
 }
@@ -243,13 +297,13 @@ static void tlbi_address(const struct arch_flush *f, bool shared, vaddr_t va)
 
 /*
  * Ranges (FEAT_TLBIRANGE, D8.17.5): ASID in 63:48, the granule in 47:46, SCALE in 45:44, NUM in
- * 43:39, no hint of a level, the first page's number in 36:0. Each covers (NUM + 1) << (5 SCALE +
- * 1) pages.
+ * 43:39, no hint of a level, the start in 36:0: a page's number, or with TCR_EL1.DS the number of
+ * 64 KiB. Each covers (NUM + 1) << (5 SCALE + 1) pages.
  */
 static void tlbi_range(const struct arch_flush *f, bool shared, vaddr_t va, u64 scale, u64 num)
 {
 	const u64 granule = (PAGE_SHIFT - 10) / 2; /* 1, 2, 3 for 4, 16 and 64 KiB */
-	u64 x = granule << 46 | scale << 44 | num << 39 | (va >> PAGE_SHIFT & (BIT(37) - 1));
+	u64 x = granule << 46 | scale << 44 | num << 39 | (va >> range_shift & (BIT(37) - 1));
 
 	if (f->tag == LEDGER_ALL_TAGS)
 		TLBI_RANGE(RVAAE1, shared, x);
@@ -259,23 +313,33 @@ static void tlbi_range(const struct arch_flush *f, bool shared, vaddr_t va, u64 
 		TLBI_RANGE(RVALE1, shared, x | (u64)f->tag << TTBR_TAG_SHIFT);
 }
 
+/*
+ * Where ranges that cover f start. With TCR_EL1.DS that is at a multiple of 64 KiB (DDI 0487 D19,
+ * TCR_EL1): a few pages too many are dropped, rather than each of the first by itself.
+ */
+static vaddr_t range_start(const struct arch_flush *f)
+{
+	return f->start >> range_shift << range_shift;
+}
+
+/*
+ * The largest first: all but the last are multiples of 64 pages, so that each starts where it may.
+ */
 static void drop_pages(const struct arch_flush *f, bool shared)
 {
-	vaddr_t va = f->start;
-	u64 left = (f->end - f->start) >> PAGE_SHIFT;
+	vaddr_t va = range_start(f);
+	u64 left = (f->end - va) >> PAGE_SHIFT;
 
-	if (left & 1) {
-		tlbi_address(f, shared, va);
-		va += PAGE_SIZE;
-	}
-	for (u64 scale = 0; scale < 4; scale++) {
+	for (int scale = 3; scale >= 0; scale--) {
 		u64 n = left >> RANGE_SHIFT(scale) & RANGE_NUM;
 
 		if (!n)
 			continue;
-		tlbi_range(f, shared, va, scale, n - 1);
+		tlbi_range(f, shared, va, (u64)scale, n - 1);
 		va += n << RANGE_SHIFT(scale) << PAGE_SHIFT;
 	}
+	if (left & 1)
+		tlbi_address(f, shared, va);
 }
 
 /* Fewer addresses than this are as quick one by one. */
@@ -284,7 +348,7 @@ static void drop_pages(const struct arch_flush *f, bool shared)
 static bool uses_range(const struct arch_flush *f)
 {
 	return has_range && (f->end - f->start) >> f->stride_shift >= RANGE_LEAST &&
-	       (f->end - f->start) >> PAGE_SHIFT >> RANGE_SHIFT(4) == 0;
+	       (f->end - range_start(f)) >> PAGE_SHIFT >> RANGE_SHIFT(4) == 0;
 }
 
 static bool is_all(const struct arch_flush *f)

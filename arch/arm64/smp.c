@@ -30,6 +30,7 @@ struct secondary_boot {
 	vaddr_t stack;
 	struct thread *thread;
 	u64 percpu;
+	u64 tcr; /* what boot.S has not by itself */
 } __aligned(64);
 static struct secondary_boot secondary_boot[MAX_CPUS];
 
@@ -119,6 +120,7 @@ int arch_cpu_start(unsigned int cpu, struct thread *idle)
 	sb->stack = idle->stack + STACK_SIZE;
 	sb->thread = idle;
 	sb->percpu = percpu_offset[cpu];
+	sb->tcr = mmu_entry_format();
 	clean_to_memory(sb, sizeof(*sb));
 	/*
 	 * Orders the cleaned lines, and everything that the new CPU will read through its caches,

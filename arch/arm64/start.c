@@ -117,37 +117,44 @@ static void map_more_memory(void)
 		boot.mapped_end += GiB(1);
 }
 
-/* The size that a value asks for, if it can be had. 52 bits: FEAT_LVA, with 64 KiB pages alone. */
-static bool va_bits_of(const char *value, u64 *bits)
+#define VA_BITS_DEFAULT 48 /* 52 would be a level more, or entries of another format */
+
+/* The size of the user half that a value asks for, or 0. */
+static unsigned int va_bits_of(const char *value)
 {
-	if (parse_u64(value, bits) != 0)
-		return false;
-	return *bits == 39 || *bits == 48 ||
-	       (*bits == 52 && PAGE_SHIFT == 16 && id_field(s3_0_c0_c7_2, 16) == 1);
+	u64 bits;
+
+	if (parse_u64(value, &bits) != 0 || (bits != 39 && bits != 48 && bits != 52))
+		return 0;
+	return (unsigned int)bits;
 }
 
 /*
- * va_bits= is needed long before cmdline_parse(), which refuses what is not possible; here such a
+ * va_bits= is needed long before cmdline_parse(), which refuses what is not possible; there such a
  * value is as none.
  */
 static int parse_va_bits(const char *value)
 {
-	u64 bits;
+	unsigned int bits = va_bits_of(value);
 
-	return va_bits_of(value, &bits) ? 0 : -EINVAL;
+	if (bits == 52 && !mmu_has_52_bits())
+		boot_fail("va_bits=52: this CPU has no addresses of 52 bits with pages of %lu KiB "
+			  "(%s)", PAGE_SIZE / 1024, PAGE_SHIFT == 16 ? "LVA" : "LPA2");
+	return bits ? 0 : -EINVAL;
 }
 CMDLINE_OPTION(va_bits, "va_bits",
-	       "va_bits=39|48|52  size of the user half (default 48; 52 with pages of 64 KiB on a "
-	       "CPU with LVA)",
+	       "va_bits=39|48|52  size of the user half (default 48; 52 on a CPU with LPA2, or LVA "
+	       "if pages have 64 KiB)",
 	       parse_va_bits);
 
 static unsigned int wanted_va_bits(void)
 {
 	char value[4];
-	u64 bits;
+	unsigned int bits = 0;
 
-	return cmdline_peek("va_bits", value, sizeof(value)) && va_bits_of(value, &bits)
-		       ? (unsigned int)bits : 48;
+	if (cmdline_peek("va_bits", value, sizeof(value)))
+		bits = va_bits_of(value);
+	return bits && (bits != 52 || mmu_has_52_bits()) ? bits : VA_BITS_DEFAULT;
 }
 
 static void start_console(void)

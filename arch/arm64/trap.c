@@ -36,6 +36,8 @@ _Static_assert(sizeof(struct trap_frame) == TF_SIZE, "trap.S");
 #define FSC_TRANSLATION 1
 #define FSC_ACCESS_FLAG 2
 #define FSC_PERMISSION 3
+#define FSC_SIZE_FIFTH 0x29 /* at the root of five levels, which has codes of its own */
+#define FSC_TRANSLATION_FIFTH 0x2b
 
 struct ex_entry {
 	vaddr_t insn, fixup;
@@ -118,6 +120,9 @@ static const char *exception_name(u64 esr)
 static const char *abort_name(u64 esr)
 {
 	switch (FSC(esr)) {
+	case 0x00 ... 0x03:
+	case FSC_SIZE_FIFTH:
+		return "address size fault";
 	case 0x10:
 		return "external abort";
 	case 0x13 ... 0x17:
@@ -129,7 +134,7 @@ static const char *abort_name(u64 esr)
 	case 0x30:
 		return "TLB conflict";
 	default:
-		return FSC_TYPE(esr) == 0 ? "address size fault" : "unexpected abort";
+		return "unexpected abort";
 	}
 }
 
@@ -152,7 +157,8 @@ static void trap_abort(struct trap_frame *tf, bool exec)
 	/* A probe of the kernel half: nothing to resolve, perhaps before there is a scheduler. */
 	if (!trap_from_user(tf) && kernel_half && arch_fixup(tf))
 		return;
-	if (type < FSC_TRANSLATION || type > FSC_PERMISSION)
+	if ((type < FSC_TRANSLATION || type > FSC_PERMISSION) &&
+	    FSC(tf->esr) != FSC_TRANSLATION_FIFTH)
 		bad_trap(tf, abort_name(tf->esr), tf->esr, tf->far);
 	/* No mapping cures a plain access that PAN refused: it is the kernel's mistake. */
 	if (!trap_from_user(tf) && !kernel_half && type == FSC_PERMISSION && !ex_find(tf->pc))

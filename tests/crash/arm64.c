@@ -9,7 +9,8 @@
 #include <asm/sysreg.h>
 #include <kmap.h>
 
-#define NOTHING_THERE (7ULL << 36) /* physical; no machine of QEMU's has anything there */
+/* Physical; no machine of QEMU's has anything there. High bits, where entries have them. */
+#define NOTHING_THERE (arch.va_bits == 52 ? BIT(51) | BIT(50) | BIT(49) | BIT(48) : 7ULL << 36)
 #define VECTOR_SERROR 0x380	   /* from EL1 on its own stack (DDI 0487, D1.3.1) */
 #define ESR_SERROR (0x2fULL << 26 | BIT(25))
 #define PSTATE_EL1H 0x3c5

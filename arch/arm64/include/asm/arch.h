@@ -21,6 +21,10 @@
  * writable any more is noted in bit 59, which is software's in a leaf (no PBHA is in use).
  *
  *   table entries: 59 PXNTable   60 UXNTable   61 APTable[0]: no user access
+ *
+ * Where an address has 52 bits, the four above 47 stand with pages of 64 KiB in bits 15:12. With
+ * smaller ones 49:48 stand as they are, and 51:50 in bits 9:8: this is another format, which holds
+ * when TCR_EL1.DS is set, and leaves the shareability to TCR_EL1 (D19, TCR_EL1).
  */
 #define PTE_VALID BIT(0)
 #define PTE_TABLE BIT(1)
@@ -41,8 +45,26 @@
 #define PTE_PXN_TABLE BIT(59)
 #define PTE_UXN_TABLE BIT(60)
 #define PTE_NO_USER_TABLE BIT(61)
-#define PTE_ADDR_MASK 0x0000fffffffff000ULL
 #define PTE_MARKS (PTE_AF | PTE_RDONLY)
+#if PAGE_SHIFT == 16
+#define PTE_ADDR_LOW 0x0000ffffffff0000ULL
+#define PTE_ADDR_HIGH 0xf000ULL
+#define PTE_HIGH_SHIFT 36
+#else
+#define PTE_ADDR_LOW 0x0003fffffffff000ULL
+#define PTE_ADDR_HIGH PTE_INNER
+#define PTE_HIGH_SHIFT 42
+#endif
+
+/* mmu.c: what a leaf says of shareability: PTE_INNER, or nothing with TCR_EL1.DS. */
+extern u64 pte_shareability;
+/* mmu.c: an address of more than 48 bits as entries have it; cut to 48 if they have no room. */
+u64 pte_high_address(phys_t pa);
+
+static inline u64 pte_address(phys_t pa)
+{
+	return likely(!(pa >> 48)) ? pa : pte_high_address(pa);
+}
 
 /*
  * Permissions are hardware's where hardware has them. The kernel never executes user pages (PXN)
@@ -50,7 +72,7 @@
  */
 static inline pte_t arch_pte_leaf(phys_t pa, u64 attr, unsigned int level)
 {
-	u64 v = pa | PTE_INNER;
+	u64 v = pte_address(pa) | pte_shareability;
 
 	v |= attr & (PA_READ | PA_WRITE | PA_EXEC) ? PTE_VALID : PTE_SW_NONE;
 	if (level == 0 && (v & PTE_VALID))
@@ -81,7 +103,7 @@ static inline pte_t arch_pte_table(phys_t pa, bool user)
 {
 	u64 limit = user ? PTE_PXN_TABLE : PTE_UXN_TABLE | PTE_NO_USER_TABLE;
 
-	return (pte_t){ pa | PTE_VALID | PTE_TABLE | limit };
+	return (pte_t){ pte_address(pa) | PTE_VALID | PTE_TABLE | limit };
 }
 
 static inline bool pte_present(pte_t pte)
@@ -101,7 +123,9 @@ static inline bool pte_is_table(pte_t pte)
 
 static inline phys_t pte_pa(pte_t pte)
 {
-	return pte.val & PTE_ADDR_MASK;
+	u64 high = PAGE_SHIFT == 16 ? PTE_ADDR_HIGH : PTE_ADDR_HIGH & ~pte_shareability;
+
+	return (pte.val & PTE_ADDR_LOW) | (pte.val & high) << PTE_HIGH_SHIFT;
 }
 
 static inline u64 pte_attr(pte_t pte)

@@ -19,6 +19,10 @@
 #define PT_INDEX_BITS 9
 #define KERNEL_LEVELS 4
 #endif
+#if PAGE_SHIFT == 12
+#define PT_LEVELS_MAX 5
+#else
 #define PT_LEVELS_MAX 4
+#endif
 
 #endif

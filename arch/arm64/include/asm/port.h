@@ -22,7 +22,7 @@ void features_add(const char *fmt, ...) __printf(1, 2);
 /* boot.S: the boot tables, for all CPUs to come: identity map of the image's first 2 MiB. */
 extern pte_t boot_top[], boot_direct[], empty_root[];
 extern char emergency_stack_top[];
-void boot_swap_ttbr1(phys_t root, phys_t empty);
+void boot_swap_ttbr1(phys_t root, phys_t empty, u64 tcr);
 void secondary_entry(void);
 extern char vectors[];
 
@@ -31,9 +31,11 @@ DECLARE_PER_CPU(struct thread *, kernel_current);
 DECLARE_PER_CPU(vaddr_t, emergency_sp);
 
 /* mmu.c. */
+bool mmu_has_52_bits(void);	     /* user addresses of 52 bits, with this size of pages */
 void mmu_init(unsigned int va_bits); /* boot CPU, from arch_start(): levels, tags, kernel_root */
 void mmu_init_cpu(void);	     /* each CPU: kernel root and empty user root, TLB emptied */
 phys_t mmu_hw_kernel_root(void);     /* what TTBR1 holds, now that kernel_root is final */
+u64 mmu_entry_format(void);	     /* TCR_EL1.DS, if the final tables are such */
 
 /* smp.c: fills boot.hwid[] and the counts; after psci_init(). */
 void cpus_init(const struct fdt *f);
