@@ -100,6 +100,8 @@ static inline bool pte_leaf(pte_t pte, unsigned int level);
 static inline bool pte_is_table(pte_t pte);
 /* [9] Physical address of the table, or of the start of what the leaf maps. */
 static inline phys_t pte_pa(pte_t pte);
+/* The same of a table or a page of memory, all below DIRECT_MAP_SIZE: cheaper on some ports. */
+static inline phys_t pte_memory_pa(pte_t pte);
 /*
  * [10] The attributes the leaf was made with, and the marks that it got since. PA_ACCESSED is one
  * bit: of the bits of several leaves together, it says whether any of them has it.

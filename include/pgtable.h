@@ -61,17 +61,9 @@ static inline bool pte_write(pte_t pte)
 {
 	return pte_attr(pte) & PA_WRITE;
 }
-/*
- * Where a table is, or a page that is no device's: below DIRECT_MAP_SIZE. That spares the walkers
- * what a port does to decode an address with more bits.
- */
-static inline phys_t pte_pa_of_memory(pte_t pte)
-{
-	return pte_pa(pte) & (DIRECT_MAP_SIZE - 1);
-}
 static inline struct page *pte_page(pte_t pte)
 {
-	return phys_to_page(pte_pa_of_memory(pte));
+	return phys_to_page(pte_memory_pa(pte));
 }
 
 /*
@@ -144,7 +136,7 @@ static inline bool user_leaf_protect(pte_t *ptep, pte_t old, u64 attr, unsigned 
 /* The table that a present, non-leaf entry points to. */
 static inline pte_t *pte_table(pte_t pte)
 {
-	return phys_to_virt(pte_pa_of_memory(pte));
+	return phys_to_virt(pte_memory_pa(pte));
 }
 
 #endif

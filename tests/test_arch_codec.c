@@ -63,6 +63,7 @@ static void check_leaf(phys_t pa, u64 attr, unsigned int level)
 	pte_t pte = arch_pte_leaf(pa, attr, level);
 	bool ok = EXPECT(!pte_none(pte)) && EXPECT(pte_present(pte)) &&
 		  EXPECT(pte_leaf(pte, level)) && EXPECT_EQ(pte_pa(pte), pa) &&
+		  (pa >= DIRECT_MAP_SIZE || EXPECT_EQ(pte_memory_pa(pte), pa)) &&
 		  EXPECT_EQ(pte_attr(pte), attr) &&
 		  EXPECT_EQ(pte_write(pte), (attr & PA_WRITE) != 0) &&
 		  EXPECT(level == 0 || !pte_is_table(pte)) && check_allows(pte, attr);
@@ -292,6 +293,8 @@ TEST(arch, e06_table_roundtrip)
 			EXPECT(!pte_leaf(user, level) && !pte_leaf(kernel, level));
 			EXPECT(pte_is_table(user) && pte_is_table(kernel));
 			EXPECT_EQ(pte_pa(user), pas[i]);
+			if (pas[i] < DIRECT_MAP_SIZE)
+				EXPECT_EQ(pte_memory_pa(user), pas[i]);
 			EXPECT_EQ(pte_pa(kernel), pas[i]);
 		}
 	}

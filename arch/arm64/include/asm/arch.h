@@ -8,6 +8,7 @@
 #define ASM_ARCH_H
 
 #include <atomic.h>
+#include <layout.h>
 
 /*
  * A VMSAv8-64 entry (D8.3). Software owns bits 58:55, and all but bit 0 of an invalid entry.
@@ -126,6 +127,11 @@ static inline phys_t pte_pa(pte_t pte)
 	u64 high = PAGE_SHIFT == 16 ? PTE_ADDR_HIGH : PTE_ADDR_HIGH & ~pte_shareability;
 
 	return (pte.val & PTE_ADDR_LOW) | (pte.val & high) << PTE_HIGH_SHIFT;
+}
+
+static inline phys_t pte_memory_pa(pte_t pte)
+{
+	return pte.val & PTE_ADDR_LOW & (DIRECT_MAP_SIZE - 1);
 }
 
 static inline u64 pte_attr(pte_t pte)

@@ -75,6 +75,11 @@ static inline phys_t pte_pa(pte_t pte)
 	return (pte.val >> PTE_PFN_SHIFT & PTE_PFN_MASK) << PAGE_SHIFT;
 }
 
+static inline phys_t pte_memory_pa(pte_t pte)
+{
+	return pte_pa(pte);
+}
+
 static inline u64 pte_attr(pte_t pte)
 {
 	u64 v = pte.val;

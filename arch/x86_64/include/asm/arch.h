@@ -8,6 +8,7 @@
 
 #include <asm/trap.h>
 #include <atomic.h>
+#include <layout.h>
 
 /*
  * An entry (SDM vol. 3, 4.5). Software owns bits 11:9 and 58:52, and all but bit 0 if that is
@@ -73,6 +74,11 @@ static inline bool pte_is_table(pte_t pte)
 static inline phys_t pte_pa(pte_t pte)
 {
 	return pte.val & PTE_ADDR_MASK;
+}
+
+static inline phys_t pte_memory_pa(pte_t pte)
+{
+	return pte.val & PTE_ADDR_MASK & (DIRECT_MAP_SIZE - 1);
 }
 
 static inline u64 pte_attr(pte_t pte)

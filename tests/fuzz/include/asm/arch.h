@@ -31,6 +31,11 @@ static inline phys_t pte_pa(pte_t pte)
 {
 	return pte.val & PTE_ADDR_MASK;
 }
+static inline phys_t pte_memory_pa(pte_t pte)
+{
+	return pte_pa(pte);
+}
+
 static inline u64 pte_attr(pte_t pte)
 {
 	return 0;
