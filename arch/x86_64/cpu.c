@@ -164,6 +164,7 @@ void arch_cpu_init(void)
 		if (!features_match())
 			panic("CPU %u lacks features of the boot CPU", cpu);
 	}
+	mce_init_cpu();
 	set_modes();
 	if (cpu == 0) {
 		power_prepare();

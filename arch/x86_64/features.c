@@ -35,6 +35,7 @@ static void read_features(struct cpu_features *f)
 	f->pcid = (one.c & BIT(17)) && (seven.b & BIT(10));
 	f->pages_1g = ext.d & BIT(26);
 	f->mce = one.d & BIT(7);
+	f->mca = f->mce && (one.d & BIT(14));
 	f->x2apic = one.c & BIT(21);
 	f->tsc_deadline = one.c & BIT(24);
 	f->la57 = seven.c & BIT(16);

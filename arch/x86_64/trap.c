@@ -26,7 +26,12 @@ _Static_assert(sizeof(struct trap_frame) == TF_SIZE, "trap.S");
 void trap_dispatch(struct trap_frame *tf);
 void trap_on_ist(struct trap_frame *tf);
 
-enum vector { VECTOR_NMI = 2, VECTOR_DOUBLE_FAULT = 8, VECTOR_PAGE_FAULT = 14 };
+enum vector {
+	VECTOR_NMI = 2,
+	VECTOR_DOUBLE_FAULT = 8,
+	VECTOR_PAGE_FAULT = 14,
+	VECTOR_MACHINE_CHECK = 18,
+};
 
 /* The page fault's error code (SDM vol. 3, 4.7). */
 #define PF_PRESENT BIT(0)
@@ -53,7 +58,6 @@ static const char *const exception_names[VECTOR_FIRST_IRQ] = {
 	[14] = "page fault",
 	[16] = "FPU error",
 	[17] = "alignment check",
-	[18] = "machine check",
 	[19] = "SIMD exception",
 	[21] = "control protection exception",
 };
@@ -94,7 +98,8 @@ bool trap_register(const struct trap_frame *tf, unsigned int n, char *name, u64 
 	const u64 control[] = { read_cr2(), read_cr3() };
 
 	if (n >= ARRAY_SIZE(registers) + ARRAY_SIZE(control))
-		return false;
+		return tf->vector == VECTOR_MACHINE_CHECK &&
+		       mce_register(n - ARRAY_SIZE(registers) - ARRAY_SIZE(control), name, value);
 	if (n < ARRAY_SIZE(registers)) {
 		strlcpy(name, registers[n].name, TRAP_REGISTER_NAME);
 		*value = *(const u64 *)((const char *)tf + registers[n].offset);
@@ -226,10 +231,21 @@ static void nmi(struct trap_frame *tf)
 		foreign_nmi(tf);
 }
 
+static __noreturn void machine_check(struct trap_frame *tf)
+{
+	u64 status, addr;
+
+	if (!mce_first(&status, &addr))
+		mce_let_others_speak();
+	bad_trap(tf, "machine check", status, addr);
+}
+
 void trap_on_ist(struct trap_frame *tf)
 {
 	if (tf->vector == VECTOR_NMI)
 		nmi(tf);
+	else if (tf->vector == VECTOR_MACHINE_CHECK)
+		machine_check(tf);
 	else if (tf->vector == VECTOR_DOUBLE_FAULT && in_guard(read_cr2(), tf->rsp))
 		bad_trap(tf, "kernel stack overflow", tf->error, read_cr2());
 	else

@@ -119,7 +119,7 @@ DEFINE_CR(4)
 
 /* What the CPU has, of what not every CPU has. features.c; constant after arch_start(). */
 struct cpu_features {
-	bool smep, smap, umip, la57, pcid, pages_1g, mce, x2apic, tsc_deadline;
+	bool smep, smap, umip, la57, pcid, pages_1g, mce, mca, x2apic, tsc_deadline;
 };
 extern struct cpu_features features;
 
@@ -151,6 +151,18 @@ void cpu_set_ist_block(unsigned int cpu, char *block);
 struct arch_flush;
 void mmu_flush(const struct arch_flush *f);
 void mmu_tell_ledger(u64 since, cpumask_t cpus, const struct arch_flush *f);
+
+/* mce.c: this CPU's machine-check registers. */
+void mce_init_cpu(void); /* before CR4.MCE */
+/* The first bank that has something: its status and address. False: none; status is MCG_STATUS. */
+bool mce_first(u64 *status, u64 *addr);
+/* As trap_register(): MCG_STATUS, then of each bank that has something what is valid of it. */
+bool mce_register(unsigned int n, char *name, u64 *value);
+/*
+ * A machine check may reach all CPUs at once, and one of them makes the report: who knows nothing
+ * waits here a little, so that one that knows something is the first.
+ */
+void mce_let_others_speak(void);
 
 /* smp.c */
 void smp_prepare(void); /* puts the trampoline in place; boot page tables */
