@@ -63,7 +63,7 @@ void ledger_mm_end(struct mm *mm);
 
 /*
  * This CPU is about to load mm's root under tag (generation and number; 0 without tags): from here
- * on it may hold anything of it. irqs off.
+ * on it may hold anything of it, or with a tree of its own what that leads to. irqs off.
  */
 void ledger_load(struct mm *mm, u64 tag);
 /* The register holds another root now, or the empty one: prev's is not loaded here. irqs off. */
@@ -97,7 +97,10 @@ void ledger_protect(struct mm *mm, vaddr_t start, vaddr_t end);
  * and is struck off. The mm of the debt is alive.
  */
 void ledger_settle(struct page *page);
-/* The same for a table, which lazy CPUs must have paid for too [G2, G3, ...]. */
+/*
+ * The same for a table, which lazy CPUs must have paid for too [G2, G3, ...], and which must be in
+ * no CPU's own tree any more [P2].
+ */
 void ledger_table_flushed(struct ptdesc *pt);
 /* The frame reaches the allocator: a debt that is not paid is a report [G1, ...]. */
 void ledger_page_free(struct page *page);

@@ -42,6 +42,11 @@ struct mm {
 
 	atomic_t users, refs;
 
+	/* Trees by CPU: mm/cpu_tree.c. */
+	pte_t **trees;		 /* each CPU's own root, or NULL; NULL: all load root. Immutable */
+	cpumask_t sharers;	 /* CPUs that load root all the same; only more [P3] */
+	atomic64_t nr_own_tables; /* of all CPUs */
+
 	/* mmap_lock: VMAs. Read for faults and madvise, write for mmap, munmap, mprotect. */
 	struct rwsem mmap_lock;
 	struct vma *vmas;     /* the treap's root */
@@ -176,6 +181,8 @@ void mm_shoot_lazy(struct mm *mm);
 /* Makes the tag that a flush of mm must name; call after a full barrier behind the clearing. */
 unsigned int mm_tag(const struct mm *mm);
 u64 context_rollovers(void);
+/* This CPU runs in mm and is to load another root for it: cpu_tree_root(). Preemption off. */
+void mm_reload(struct mm *mm);
 /*
  * This CPU, which runs its idle thread and no other any more: gives up the root that it has loaded,
  * drops its whole TLB, and leaves every mm's mask [H1]. irqs off.

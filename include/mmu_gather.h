@@ -34,6 +34,7 @@ struct mmu_gather {
 	vaddr_t start, end;  /* what was cleared since the last flush; start > end: nothing */
 	u32 cleared_levels;  /* bit n: leaves or tables were cleared at level n [G4] */
 	bool freed_tables;   /* [G3] */
+	cpumask_t cpus;	     /* in the masks of the leaf tables concerned: <cpu_tree.h> */
 	bool fullmm;	     /* exit: nobody runs in the mm any more */
 	struct gather_batch *active;
 	unsigned int nr_batches;

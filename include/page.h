@@ -76,7 +76,10 @@ struct page {
 			u64 pt_census;	      /* the census's clock when it was unhooked, and */
 			cpumask_t pt_walkers; /* the CPUs with walkers inside then (debug) */
 			u64 pt_unhooked_ns;
-			u64 pt_gp; /* grace period to end before it is freed; 0: none (debug) */
+			union {
+				cpumask_t pt_cpus; /* LIVE: in whose trees it hangs, <cpu_tree.h> */
+				u64 pt_gp; /* unhooked: the grace period to end, or 0 (debug) */
+			};
 		};
 	};
 #ifdef GRACE_DEBUG

@@ -88,7 +88,7 @@
 	X(TABLE_FENCE_SCOPE, "G10",                                                                \
 	  "a fence by address orders leaves only: after freeing a table the whole tag is "         \
 	  "fenced",                                                                                \
-	  "tlb_flush_range() in mm/tlb.c", "fault=batch:2|stress=10",                              \
+	  "tlb_flush_range_on() in mm/tlb.c", "fault=batch:2|stress=10",                           \
 	  "ledger", RANGE_LEAVES,                                                                  \
 	  "Linux 97cf301fa42e (riscv)")                                                            \
 	X(SINGLE_USER, "G11",                                                                      \
@@ -159,6 +159,23 @@
 	  "fault=switch:1:500|test tlb.switching*;test tlb.switching*;stress=5",                   \
 	  "assertion", ALWAYS,                                                                     \
 	  "Linux 38cf307c1f20")                                                                    \
+	X(TABLE_MASK_FIRST, "P1",                                                                  \
+	  "with trees by CPU, a CPU is in a table's mask before the table hangs in its tree",      \
+	  "hang() in mm/cpu_tree.c",                                                               \
+	  "trees=cpu fault=switch:1:4000|test rule.P1_*;test rule.P1_*",                           \
+	  "ledger", ALWAYS,                                                                        \
+	  "the per-core page tables of RadixVM (EuroSys 2013)")                                    \
+	X(TABLE_CUT_EVERYWHERE, "P2",                                                              \
+	  "with trees by CPU, a table is cut out of every CPU's tree before it is invalidated",    \
+	  "cpu_tree_cut_slow() in mm/cpu_tree.c", "trees=cpu|stress=5",                            \
+	  "ledger", ALWAYS,                                                                        \
+	  "the per-core page tables of RadixVM (EuroSys 2013)")                                    \
+	X(SHARED_ROOT_TOLD, "P3",                                                                  \
+	  "a CPU that loads the shared root, though the mm has trees by CPU, is told of "          \
+	  "everything",                                                                            \
+	  "cpu_tree_told_slow() in mm/cpu_tree.c", "trees=cpu fault=table:8|stress=5",             \
+	  "ledger", ALWAYS,                                                                        \
+	  "none: Grace falls back where RadixVM would fail")                                       \
 	X(TABLE_GRACE_PERIOD, "F1",                                                                \
 	  "a table is freed only after a grace period that began after it was unhooked",           \
 	  "hand_over_tables() in mm/mmu_gather.c", "stress=5",                                     \

@@ -24,9 +24,16 @@ bool tlb_transport_maskable(void);
  * Invalidates [start, end) of mm on every CPU that may hold it; returns when done. tables: walk
  * caches too. level: the smallest leaf cleared. The caller has cleared the entries before; this
  * orders that before the mask is read [T1]. Thread context, irqs on, no lock that a walker spins on
- * [T4].
+ * [T4]. cpus, where the mm has trees by CPU: those in the masks of the leaf tables that were
+ * changed or unhooked; the other two mean all.
  */
-void tlb_flush_range(struct mm *mm, vaddr_t start, vaddr_t end, unsigned int level, bool tables);
+void tlb_flush_range_on(struct mm *mm, vaddr_t start, vaddr_t end, unsigned int level, bool tables,
+			cpumask_t cpus);
+static inline void tlb_flush_range(struct mm *mm, vaddr_t start, vaddr_t end, unsigned int level,
+				   bool tables)
+{
+	tlb_flush_range_on(mm, start, end, level, tables, ~(cpumask_t)0);
+}
 void tlb_flush_mm(struct mm *mm, bool tables);
 
 /* The same counters on every port. */

@@ -41,6 +41,7 @@
  *                                          then loads a root with a tag of g + 1
  */
 #include <atomic.h>
+#include <cpu_tree.h>
 #include <inject.h>
 #include <irqflags.h>
 #include <ledger.h>
@@ -358,6 +359,30 @@ bool mm_cpu_lazy_before(const struct mm *mm, unsigned int cpu, u64 gen)
 }
 
 /*
+ * The root of next, or of this CPU's own tree of it: none as long as it has touched nothing there.
+ */
+static void load_root(struct mm *next, u64 tag)
+{
+	phys_t root = cpu_tree_root(next);
+
+	if (root)
+		arch_root_load(root, tag & TAG_MASK, !arch.tag_bits);
+	else
+		arch_root_load_none();
+}
+
+void mm_reload(struct mm *mm)
+{
+	bool on = local_irq_save();
+	u64 tag = tag_get(mm);
+
+	ledger_load(mm, tag);
+	load_root(mm, tag);
+	trace(ROOT_LOAD, mm->id, arch_root_current(), tag);
+	local_irq_restore(on);
+}
+
+/*
  * RACE T1. The mask is read just before the CPU joins it:
  *   unmapper                               CPU 1, switches to the mm
  *   .                                      loads the root
@@ -399,7 +424,7 @@ static void load(struct context *c, struct mm *prev, struct mm *next)
 	}
 	ledger_load(next, tag);
 	inject_delay(SWITCH_WINDOW);
-	arch_root_load(next->root_pa, tag & TAG_MASK, !arch.tag_bits);
+	load_root(next, tag);
 	inject_delay(SWITCH_WINDOW);
 	ledger_left(prev);
 	trace(ROOT_LOAD, next->id, next->root_pa, tag);

@@ -10,6 +10,7 @@
  * Rules: A3, A5; A1 and A4 through pt_walk_alloc(). Locks: mmap_lock for reading; the table's lock
  * to install. See also: mm/uaccess.c, arch trap.c, tests/test_uaccess.c.
  */
+#include <cpu_tree.h>
 #include <errno.h>
 #include <inject.h>
 #include <irqflags.h>
@@ -200,6 +201,8 @@ static int resolve(vaddr_t addr, u64 flags)
 	arch_irq_enable();
 	down_read(&mm->mmap_lock);
 	err = mm_fault_locked(mm, addr, flags | FAULT_ACCESS);
+	if (err == 0)
+		cpu_tree_link(mm, addr);
 	up_read(&mm->mmap_lock);
 	local_irq_disable();
 	return err;

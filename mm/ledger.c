@@ -32,6 +32,7 @@
 #ifdef GRACE_DEBUG
 #include "ledger_books.h"
 
+#include <cpu_tree.h>
 #include <irqflags.h>
 #include <percpu.h>
 #include <ptdesc.h>
@@ -99,6 +100,23 @@ static cpumask_t may_hold(const struct mm_ledger *books)
 			if (!gone(books, cpu))
 				held |= cpumask_of(cpu);
 	return loaded | held;
+}
+
+/*
+ * The CPUs whose MMU ever had a way to what is cleared: all, unless there are trees by CPU. Then
+ * those that loaded the shared root, and those in whose trees the leaf table hangs.
+ */
+static cpumask_t have_way(const struct mm_ledger *books, const struct ledger_debt *d)
+{
+	cpumask_t cpus = READ_ONCE(books->shared);
+	unsigned int cpu;
+
+	if (d->protect || d->level != d->table)
+		return d->protect ? ~(cpumask_t)0 : cpus;
+	for_each_cpu(cpu, READ_ONCE(books->ever) & ~cpus)
+		if (cpu_tree_leads(books->mm, cpu, d->start))
+			cpus |= cpumask_of(cpu);
+	return cpus;
 }
 
 /* Whether cpu cannot hold what was cleared at `at`, though the log has no payment. */
@@ -218,6 +236,8 @@ void ledger_load(struct mm *mm, u64 tag)
 	WRITE_ONCE(h->loaded_at, ledger_now());
 	this_cpu(ledger_newest) = books;
 	fetch_or(&books->ever, cpumask_of(cpu));
+	if (cpu_tree_root(mm) == mm->root_pa)
+		fetch_or(&books->shared, cpumask_of(cpu));
 	/*
 	 * Full barrier: in the books before the root is loaded, and the tag before both. Pairs with
 	 * settled_by_switch(). Pairs with ledger_tick() in ledger_log.c.
@@ -307,6 +327,8 @@ static void incur(struct mm_ledger *books, struct ledger_debt *d)
 {
 	d->at = ledger_tick();
 	d->owed = may_hold(books);
+	if (unlikely(books->mm->trees))
+		d->owed &= have_way(books, d);
 	count(debts, 1);
 	if (d->owed)
 		remember(books, d);
@@ -382,8 +404,23 @@ void ledger_settle(struct page *page)
 					       .event = "the gather gives the page up" });
 }
 
+/* The table that hung at va is to be handed on: a CPU's MMU must not come to it again. [P2] */
+static void check_cut(const struct page *page, vaddr_t va)
+{
+	const struct mm *mm = page->pt_mm;
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		if (unlikely(cpu_tree_leads(mm, cpu, va) && oracles()))
+			ledger_report_hanging(mm, page, cpu, va);
+}
+
 void ledger_table_flushed(struct ptdesc *pt)
 {
+	const struct page_debug *p = &pt->page.debug;
+
+	if (unlikely(pt->page.pt_mm->trees && pt->page.pt_level == 0 && p->debt_va))
+		check_cut(&pt->page, p->debt_va & PAGE_MASK);
 	page_due(&pt->page, &(struct ledger_claim){ .page = &pt->page,
 						    .rule = RULE_TABLE_FLUSH_FIRST,
 						    .event = "the table is handed on" });

@@ -29,6 +29,7 @@ struct mm_ledger {
 	/* Atomic. */
 	cpumask_t loaded;  /* CPUs whose root it is, from before the load until after another's */
 	cpumask_t ever;	   /* CPUs that loaded it once */
+	cpumask_t shared;  /* of these, where the mm has trees by CPU: ever the shared root */
 	cpumask_t leaving; /* CPUs about to lose the lazy mark, or have just caught up */
 
 	spinlock_t lock; /* raw, irqs off: the recent debts */
@@ -53,6 +54,9 @@ struct ledger_claim {
 /* Reports that the CPUs of unpaid have not paid. books NULL: those of a mm that may be gone. */
 __noreturn void ledger_report_debt(const struct mm_ledger *books, const struct ledger_debt *d,
 				   cpumask_t unpaid, const struct ledger_claim *claim);
+/* A leaf table is handed on, and still hangs in cpu's tree [P2]. */
+__noreturn void ledger_report_hanging(const struct mm *mm, const struct page *page,
+				      unsigned int cpu, vaddr_t va);
 /* This CPU takes a tag that other books used here, and that was not dropped since [T5]. */
 __noreturn void ledger_report_tag(const struct mm_ledger *books, u64 tag, u32 before);
 /* The root is loaded on those CPUs and about to be freed [A2]. */

@@ -23,6 +23,9 @@ static enum rule rule_of_forgotten(const struct mm_ledger *books, const struct l
 {
 	bool in_mask = cpumask_has(READ_ONCE(books->mm->cpu_mask), cpu);
 
+	if (books->mm->trees && in_mask)
+		return cpumask_has(READ_ONCE(books->shared), cpu) ? RULE_SHARED_ROOT_TOLD
+								  : RULE_TABLE_MASK_FIRST;
 	if (!cpumask_has(READ_ONCE(books->loaded), cpu))
 		return RULE_MASK_MAY_HOLD;
 	if (mm_cpu_lazy(books->mm, cpu))
@@ -95,6 +98,15 @@ __noreturn void ledger_report_debt(const struct mm_ledger *books, const struct l
 		      claim->event, cpu, d->table ? "the table of a" : "a",
 		      pt_level_name(d->level), (unsigned long long)d->start,
 		      books ? books->mm->id : 0, why, instead(miss));
+}
+
+__noreturn void ledger_report_hanging(const struct mm *mm, const struct page *page,
+				      unsigned int cpu, vaddr_t va)
+{
+	oracle_report(ORACLE_LEDGER, RULE_TABLE_CUT_EVERYWHERE, page,
+		      "the table is handed on, and the tree of CPU %u still leads to it at %#llx "
+		      "(mm %u)",
+		      cpu, (unsigned long long)va, mm->id);
 }
 
 __noreturn void ledger_report_tag(const struct mm_ledger *books, u64 tag, u32 before)

@@ -15,6 +15,7 @@
  *   drops the users' reference               .
  *   whoever drops the last one frees the root: no CPU has it loaded
  */
+#include <cpu_tree.h>
 #include <errno.h>
 #include <inject.h>
 #include <irqflags.h>
@@ -37,6 +38,7 @@ static unsigned int last_mm_id; /* mm_list_lock */
 void mm_init(void)
 {
 	vma_init();
+	cpu_tree_boot();
 	ledger_init();
 	mm_cache = kmem_cache_create("mm", sizeof(struct mm), 64);
 	if (!mm_cache)
@@ -65,6 +67,7 @@ struct mm *mm_create(void)
 	mm->root = ptdesc_table(root);
 	mm->root_pa = page_to_phys(&root->page);
 	arch_root_init(mm->root);
+	cpu_tree_init(mm);
 
 	bool on = spin_lock_irqsave(&mm_list_lock);
 
@@ -136,6 +139,7 @@ static void mm_free(struct mm *mm)
 	 * reach it through current->mm only, and there is no user left.
 	 */
 	ledger_root_free(mm);
+	cpu_tree_end(mm);
 	ptdesc_free_unpublished(root);
 	ledger_mm_end(mm);
 	kmem_cache_free(mm_cache, mm);

@@ -61,6 +61,7 @@ static void range_reset(struct mmu_gather *tlb)
 	tlb->end = 0;
 	tlb->cleared_levels = 0;
 	tlb->freed_tables = false;
+	tlb->cpus = 0;
 }
 
 static void gather_start(struct mmu_gather *tlb, struct mm *mm, bool fullmm)
@@ -424,8 +425,8 @@ static void tlb_flush_tlbonly(struct mmu_gather *tlb)
 	if (tlb->fullmm && rule(EXIT_UNHOOK_FIRST))
 		tlb_flush_mm(tlb->mm, tlb->freed_tables);
 	else if (!tlb->fullmm)
-		tlb_flush_range(tlb->mm, tlb->start, tlb->end, lowest_level(tlb->cleared_levels),
-				tlb->freed_tables);
+		tlb_flush_range_on(tlb->mm, tlb->start, tlb->end, lowest_level(tlb->cleared_levels),
+				   tlb->freed_tables, tlb->cpus);
 	range_reset(tlb);
 }
 

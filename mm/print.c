@@ -44,11 +44,12 @@ void mm_print_all(void)
 
 		if (!mm)
 			continue; /* on its way out */
-		print_line("mm %u: users %d, vmas %u, pages %llu, tables %lld, root %#llx, tag %u, "
-			   "CPUs %#llx",
+		print_line("mm %u: users %d, vmas %u, pages %llu, tables %lld and %lld of CPUs' "
+			   "own, root %#llx, tag %u, CPUs %#llx",
 			   mm->id, atomic_read(&mm->users) - 1, mm->nr_vmas,
 			   (unsigned long long)mm_nr_pages(mm),
 			   (long long)atomic64_read(&mm->nr_tables),
+			   (long long)atomic64_read(&mm->nr_own_tables),
 			   (unsigned long long)mm->root_pa,
 			   mm_tag(mm), (unsigned long long)READ_ONCE(mm->cpu_mask));
 		mmput(mm);

@@ -74,7 +74,7 @@ struct ptdesc *ptdesc_alloc(struct mm *mm, unsigned int level, u32 gfp)
 	page->pt_level = level;
 	page->pt_state = PT_LIVE;
 	page->pt_mm = mm;
-	page->pt_gp = 0;
+	page->pt_cpus = 0;
 	atomic64_inc(&pt.live);
 	if (mm)
 		atomic64_inc(&mm->nr_tables);

@@ -20,6 +20,7 @@
  * Either the unmapper sees it in the mask, or it sees the entry cleared.
  */
 #include <cmdline.h>
+#include <cpu_tree.h>
 #include <errno.h>
 #include <inject.h>
 #include <irqflags.h>
@@ -93,8 +94,13 @@ void tlb_init(void)
 {
 	if (!tlb_mode_given)
 		tlb_mode = arch.default_unmaskable ? TLB_UNMASKABLE : TLB_IPI;
-	if (rule(GATHER_FREE_MASKABLE) && table_free_mode == TABLE_FREE_GATHER &&
-	    !tlb_transport_maskable())
+	if (!rule(GATHER_FREE_MASKABLE) || table_free_mode != TABLE_FREE_GATHER)
+		return;
+	if (cpu_tree_policy)
+		boot_fail("table_free=gather cannot be had with trees=cpu: that flush tells only "
+			  "CPUs that touched the range, so walkers on others would be left in "
+			  "freed tables [F4]; use trees=shared");
+	if (!tlb_transport_maskable())
 		boot_fail("table_free=gather cannot be had with tlb=%s: that flush does not wait "
 			  "for walkers with interrupts off, so they would be left in freed tables "
 			  "[F4]; use tlb=ipi",
@@ -206,7 +212,7 @@ static void flush_unmaskable(cpumask_t mask, struct arch_flush *f, bool pinned)
  *   flushes here, tells the others         told by nobody
  *   frees the page                         uses va -> page
  */
-static void flush(struct mm *mm, struct arch_flush *f)
+static void flush(struct mm *mm, struct arch_flush *f, cpumask_t cpus)
 {
 	bool pinned = rule(FLUSH_PINNED);
 
@@ -215,7 +221,7 @@ static void flush(struct mm *mm, struct arch_flush *f)
 	/*
 	 * Full barrier: orders the caller's clearing of entries before the loads of the tag, the
 	 * mask and the lazy marks. Pairs with join_mask(), mm_leave_lazy() and leave_for_good() in
-	 * mm/context.c. [T1]
+	 * mm/context.c. Pairs with share() in mm/cpu_tree.c. [T1, P3]
 	 */
 	u64 gen = (u64)atomic64_inc_return(&mm->tlb_gen);
 
@@ -224,7 +230,7 @@ static void flush(struct mm *mm, struct arch_flush *f)
 	f->tag = rule(TAG_AFTER_CLEAR) ? mm_tag(mm) : READ_ONCE(mm->last_flush_tag);
 	if (debug_build)
 		WRITE_ONCE(mm->last_flush_tag, mm_tag(mm));
-	cpumask_t mask = READ_ONCE(mm->cpu_mask);
+	cpumask_t mask = cpu_tree_told(mm, READ_ONCE(mm->cpu_mask), cpus);
 
 	trace(FLUSH_BEGIN, mm->id, mask, f->start);
 	inject_delay(FLUSH_WINDOW);
@@ -239,13 +245,19 @@ static void flush(struct mm *mm, struct arch_flush *f)
 		preempt_enable();
 }
 
-void tlb_flush_mm(struct mm *mm, bool tables)
+/* Everything of the mm, on those of cpus that have any of it. */
+static void flush_mm_on(struct mm *mm, bool tables, cpumask_t cpus)
 {
 	struct arch_flush f = { .start = 0, .end = ~0ULL, .tables = tables };
 
 	f.stride_shift = PAGE_SHIFT;
 	count(flush_mm, 1);
-	flush(mm, &f);
+	flush(mm, &f, cpus);
+}
+
+void tlb_flush_mm(struct mm *mm, bool tables)
+{
+	flush_mm_on(mm, tables, ~(cpumask_t)0);
 }
 
 /* Whether tables are beyond the reach of an invalidation by address here. [G10] */
@@ -261,18 +273,19 @@ static bool needs_whole_tag(bool tables)
  *   fences va by address                   drops the leaf of va alone
  *   frees the table                        begins its next walk inside it
  */
-void tlb_flush_range(struct mm *mm, vaddr_t start, vaddr_t end, unsigned int level, bool tables)
+void tlb_flush_range_on(struct mm *mm, vaddr_t start, vaddr_t end, unsigned int level, bool tables,
+			cpumask_t cpus)
 {
 	struct arch_flush f = { .start = start, .end = end, .tables = tables };
 
 	if ((end - start) >> pt_shift(level) > TLB_FLUSH_CEILING ||
 	    (needs_whole_tag(tables) && rule(TABLE_FENCE_SCOPE))) {
-		tlb_flush_mm(mm, tables);
+		flush_mm_on(mm, tables, cpus);
 		return;
 	}
 	f.stride_shift = pt_shift(level);
 	count(flush_range, 1);
-	flush(mm, &f);
+	flush(mm, &f, cpus);
 }
 
 void tlb_get_stats(struct tlb_stats *s)

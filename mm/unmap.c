@@ -11,6 +11,7 @@
  * range's VMAs detached (munmap) or kept (madvise); each table's own lock around the change of its
  * entries. See also: mm/mmu_gather.c, mm/mmap.c.
  */
+#include <cpu_tree.h>
 #include <inject.h>
 #include <ledger.h>
 #include <mm.h>
@@ -121,7 +122,8 @@ static __always_inline void zap_entries(struct mmu_gather *tlb, pte_t *ptep, uns
 					vaddr_t va, vaddr_t end)
 {
 	struct zap z = { .ptep = ptep, .va = ALIGN_DOWN(va, pt_span(level)) };
-	spinlock_t *ptl = &ptep_ptdesc(ptep)->page.ptl;
+	struct ptdesc *pt = ptep_ptdesc(ptep);
+	spinlock_t *ptl = &pt->page.ptl;
 	bool full, locked = rule(ENTRY_LOCKED);
 
 	z.end = ptep + ((end - 1 - z.va) >> pt_shift(level)) + 1;
@@ -129,6 +131,11 @@ static __always_inline void zap_entries(struct mmu_gather *tlb, pte_t *ptep, uns
 		if (locked)
 			spin_lock(ptl);
 		full = z.end - z.ptep == 1 ? zap_one(tlb, &z, level) : zap_run(tlb, &z, level);
+		/*
+		 * Behind the exchanges, which are full barriers. Pairs with join() in
+		 * mm/cpu_tree.c. [P1]
+		 */
+		tlb->cpus |= READ_ONCE(pt->page.pt_cpus);
 		if (full && !rule(NO_WAIT_LOCKED)) { /* knocked out: waits with it held */
 			tlb_flush_mmu(tlb);
 			full = false;
@@ -169,10 +176,14 @@ static __noinline void unhook(struct mmu_gather *tlb, pte_t *ptep, vaddr_t va, u
 	 */
 	pte_t pte = user_entry_take(ptep, level);
 
+	cpumask_t cpus = pte_ptdesc(pte)->page.pt_cpus;
+
 	trace(UNHOOK, tlb->mm->id, pte_pa(pte), va);
 	ptdesc_unhook(pte_ptdesc(pte));
 	ledger_unhook(tlb->mm, pte_ptdesc(pte), va, level);
 	spin_unlock(ptl);
+	cpu_tree_cut(tlb->mm, va, cpus);
+	tlb->cpus |= cpus;
 	assert_empty(pte_table(pte));
 	tlb_remove_table(tlb, pte_ptdesc(pte), va, level);
 }

@@ -11,6 +11,7 @@
  */
 #include "testlib.h"
 
+#include <cpu_tree.h>
 #include <irqflags.h>
 #include <kmap.h>
 #include <tlb.h>
@@ -88,6 +89,7 @@ static void check_roots(bool flush)
 
 	if (one && two) {
 		kthread_use_mm(one);
+		cpu_tree_share(one);
 		visit_roots(one, two, va, flush, &s);
 		kthread_unuse_mm();
 		EXPECT_EQ(s.one, one->root_pa);

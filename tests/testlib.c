@@ -7,6 +7,7 @@
 #include "testlib.h"
 
 #include <console.h>
+#include <cpu_tree.h>
 #include <inject.h>
 #include <slab.h>
 #include <tlb.h>
@@ -104,8 +105,10 @@ static void hold_thread(void *arg)
 	struct holder *h = arg;
 	bool on = true;
 
-	if (h->mm)
+	if (h->mm) {
 		kthread_use_mm(h->mm);
+		cpu_tree_share(h->mm); /* nothing can be faulted in while it is held */
+	}
 	if (h->kind != HOLD_NOTHING)
 		preempt_disable();
 	if (h->kind == HOLD_IRQS)

@@ -14,7 +14,7 @@ sim_data = --rename-section .data=.kdata --rename-section .bss=.kbss $(if $(COVE
 SIM_CC ?= gcc
 SIM_KERNEL := $(addprefix kernel/,balance.c hotplug.c idle.c mutex.c percpu.c rcu.c rcu_callback.c rules.c rwsem.c \
 	sched.c smp.c spinlock.c string.c thread.c time.c trap.c vsnprintf.c wait.c) \
-	$(addprefix mm/,boot_alloc.c buddy.c context.c fault.c gup.c mm.c mmap.c mmu_gather.c page_alloc.c \
+	$(addprefix mm/,boot_alloc.c buddy.c context.c cpu_tree.c fault.c gup.c mm.c mmap.c mmu_gather.c page_alloc.c \
 	page_init.c page_ref.c mem_print.c pgtable.c ptdesc.c scan.c slab.c table_limit.c tlb.c \
 	uaccess.c unmap.c vma.c) \
 	arch/sim/kernel.c $(sort $(wildcard tests/sim/*.c))

@@ -11,6 +11,7 @@
 #include "../../tests/sim/sim_test.h"
 
 #include <boot.h>
+#include <cpu_tree.h>
 #include <hotplug.h>
 #include <inject.h>
 #include <irqflags.h>
@@ -326,6 +327,8 @@ static u64 *user_fault(vaddr_t va, bool write)
 		down_read(&mm->mmap_lock);
 		int err = mm_fault_locked(mm, va, (write ? FAULT_WRITE : 0) | FAULT_ACCESS);
 
+		if (!err)
+			cpu_tree_link(mm, va);
 		up_read(&mm->mmap_lock);
 		if (err)
 			return NULL;

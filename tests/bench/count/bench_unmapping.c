@@ -29,8 +29,11 @@ static void unmap_shared(unsigned int me)
 }
 
 /* Of all CPUs, which are in the mm, users have the page in use beside the one that unmaps it. */
-static void munmap_in(const char *scenario, unsigned int users)
+static void munmap_in(const char *what, unsigned int users)
 {
+	char scenario[32];
+
+	snprintf(scenario, sizeof(scenario), "%s-%s", trees ? "trees" : "munmap", what);
 	tally = (struct tally){ 0 };
 	for (unsigned int i = 0; i < ROUNDS; i++) {
 		by_turns(0, 1, map_shared);
@@ -45,15 +48,15 @@ static void munmaps(void)
 	tables_go = false;
 	if (!enter_mm(cpus))
 		return;
-	munmap_in("munmap-none", 0);
+	munmap_in("none", 0);
 	if (cpus > 2)
-		munmap_in("munmap-half", cpus / 2);
-	munmap_in("munmap-all", cpus - 1);
+		munmap_in("half", cpus / 2);
+	munmap_in("all", cpus - 1);
 	leave_mm(cpus);
 	tables_go = true;
 	if (!enter_mm(cpus))
 		return;
-	munmap_in("munmap-tables", cpus - 1);
+	munmap_in("tables", cpus - 1);
 	leave_mm(cpus);
 }
 
@@ -63,7 +66,7 @@ static void munmap_alone(void)
 	tables_go = false;
 	if (!enter_mm(1))
 		return;
-	munmap_in("munmap-alone", 0);
+	munmap_in("alone", 0);
 	leave_mm(1);
 }
 
@@ -302,4 +305,8 @@ void count_unmapping(void)
 	beside("beside-munmap", false);
 	if (cpus == 2)
 		sweep();
+	trees = true;
+	munmaps();
+	apart("trees1", 1);
+	trees = false;
 }

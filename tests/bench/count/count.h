@@ -20,6 +20,7 @@
 extern unsigned int cpus;     /* of the machine, and members of the crew */
 extern struct mm *mm;	      /* that the crew is in */
 extern const char *transport; /* of the rows */
+extern bool trees;	      /* from here on an mm has trees by CPU */
 
 /*
  * A turn of a wait: an interrupt ends it, the tick at the latest. A CPU that spins would take the

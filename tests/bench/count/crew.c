@@ -7,6 +7,7 @@
 #include "count.h"
 
 #include <console.h>
+#include <cpu_tree.h>
 #include <errno.h>
 #include <irqflags.h>
 #include <printk.h>
@@ -114,11 +115,17 @@ void leave(unsigned int me)
 	kthread_unuse_mm();
 }
 
+bool trees;
+
 bool enter_mm(unsigned int members)
 {
 	mm = mm_create();
 	if (!BENCH_CHECK(mm != NULL))
 		return false;
+	if (trees) {
+		cpu_tree_give(mm);
+		BENCH_CHECK(mm->trees != NULL);
+	}
 	by_turns(0, members, enter);
 	return true;
 }
