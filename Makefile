@@ -71,7 +71,7 @@ SMALL := tests/% $(addprefix mm/,ledger% census% oracle% page_o%) $(addprefix ke
 # Asked for when it is first needed, which is after scripts/setup has seen to the compiler.
 gcc_include = $(eval gcc_include := $$(shell $$(CC) -print-file-name=include))$(gcc_include)
 
-FLAGS = -std=gnu11 -O$(if $(filter 64K,$(PAGE_SIZE)),s,2) -g -ffreestanding -fno-builtin \
+FLAGS = -std=gnu11 -O$(if $(filter-out 4K,$(PAGE_SIZE)),s,2) -g -ffreestanding -fno-builtin \
 	-fno-common -fno-pic -fno-pie -fno-omit-frame-pointer -fno-optimize-sibling-calls \
 	-fno-stack-protector -fno-strict-aliasing -fno-asynchronous-unwind-tables \
 	-fno-delete-null-pointer-checks -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
