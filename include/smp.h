@@ -48,6 +48,11 @@ void smp_init(void);
  * come by then (it may yet), or what arch_cpu_start() says. Thread context, one at a time.
  */
 int smp_start(unsigned int cpu, struct thread *idle);
+/*
+ * Waits for there(cpu); false if it is not so after 2 s, or longer if this CPU runs seldom itself.
+ * Thread context.
+ */
+bool smp_wait_for(unsigned int cpu, bool (*there)(unsigned int cpu));
 
 /*
  * A CPU's own end, irqs off. smp_close() runs the calls that were sent to it; true if none came

@@ -61,8 +61,6 @@
 #include <time.h>
 #include <trace.h>
 
-#define OFF_LIMIT (2 * NSEC_PER_SEC)
-
 static MUTEX(lock);
 
 struct hotplug_cpu {
@@ -112,14 +110,7 @@ static bool wait_dead(unsigned int cpu)
 	/* Orders "dead" before the use of what it left. Pairs with hotplug_stop(). */
 	while (!smp_load_acquire(&h->dead))
 		thread_sleep(NSEC_PER_MSEC / 10);
-	u64 end = time_ns() + OFF_LIMIT;
-
-	while (!arch_cpu_stopped(cpu)) {
-		if (time_ns() >= end)
-			return false;
-		thread_sleep(NSEC_PER_MSEC / 10);
-	}
-	return true;
+	return smp_wait_for(cpu, arch_cpu_stopped);
 }
 
 static int take_down(unsigned int cpu)

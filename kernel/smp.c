@@ -392,19 +392,27 @@ u64 smp_ipis_resent(unsigned int cpu)
 
 /* ---- Starting -------------------------------------------------------------------------------- */
 
-#define START_LIMIT (2 * NSEC_PER_SEC)
+#define LOOK_NS (NSEC_PER_MSEC / 10)
+#define LOOKS_FOR (2 * NSEC_PER_SEC)
+#define LOOKS_LEAST 2000
 
-static bool wait_active(unsigned int cpu)
+/* Time alone does not tell: where a host lets this CPU wait, the other one waits as well. */
+bool smp_wait_for(unsigned int cpu, bool (*there)(unsigned int cpu))
 {
 	u64 start = time_ns();
 
-	/* secondary_main() sets the bit last. */
-	while (!cpumask_has(READ_ONCE(cpu_active_mask), cpu)) {
-		if (time_ns() - start > START_LIMIT)
+	for (unsigned int looks = 0; !there(cpu); looks++) {
+		if (looks >= LOOKS_LEAST && time_ns() - start > LOOKS_FOR)
 			return false;
-		thread_sleep(NSEC_PER_MSEC / 10);
+		thread_sleep(LOOK_NS);
 	}
 	return true;
+}
+
+/* secondary_main() sets the bit last. */
+static bool is_active(unsigned int cpu)
+{
+	return cpumask_has(READ_ONCE(cpu_active_mask), cpu);
 }
 
 int smp_start(unsigned int cpu, struct thread *idle)
@@ -413,7 +421,7 @@ int smp_start(unsigned int cpu, struct thread *idle)
 
 	if (err)
 		return err;
-	return wait_active(cpu) ? 0 : -ETIMEDOUT;
+	return smp_wait_for(cpu, is_active) ? 0 : -ETIMEDOUT;
 }
 
 static void start_cpu(unsigned int cpu, struct thread *idle)

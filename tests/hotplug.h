@@ -27,6 +27,7 @@ struct worker {
 	cpumask_t seen; /* CPUs since it was last cleared */
 	u64 rounds, wrong;
 	bool stop;
+	bool naps; /* it sleeps between its rounds, rather than only yielding */
 };
 /* False with the test failed. mm may be NULL; else the worker writes and reads a word at va. */
 bool worker_start(struct worker *w, cpumask_t allowed, struct mm *mm, vaddr_t va);

@@ -100,7 +100,9 @@ static void work(void *arg)
 		kthread_use_mm(w->mm);
 	while (!READ_ONCE(w->stop)) {
 		work_once(w);
-		if (w->rounds % 4 == 0)
+		if (READ_ONCE(w->naps))
+			thread_sleep(NSEC_PER_MSEC);
+		else if (w->rounds % 4 == 0)
 			thread_yield();
 		cond_resched();
 	}
@@ -176,6 +178,7 @@ static void down_and_up(unsigned int cpu, struct worker *w, unsigned int n)
 	EXPECT(WAIT_UNTIL(cpumask_has(all_seen(w, n), cpu)));
 }
 
+/* Half of them nap: eight that only spin starve the CPUs of a busy host, and each other. */
 TEST(hotplug, threads_go_on_elsewhere_and_come_back)
 {
 	static struct worker w[WORKERS];
@@ -186,11 +189,13 @@ TEST(hotplug, threads_go_on_elsewhere_and_come_back)
 		return;
 	vaddr_t va = test_map(mm, WORKERS, 0);
 
-	for (; va && n < WORKERS; n++)
+	for (; va && n < WORKERS; n++) {
 		if (!worker_start(&w[n], ~0ULL, n % 2 ? mm : NULL, va + n * PAGE_SIZE))
 			break;
+		WRITE_ONCE(w[n].naps, n % 4 < 2);
+	}
 	if (EXPECT_EQ(n, WORKERS))
-		for (unsigned int i = 0; i < ROUNDS; i++)
+		for_bounded_rounds(i, ROUNDS)
 			down_and_up(cpu, w, n);
 	while (n-- > 0)
 		worker_end(&w[n]);

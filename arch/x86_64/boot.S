@@ -288,7 +288,7 @@ primary_high:
  * A CPU that was started looks whether it is the one that is wanted: one that was given up and
  * comes late must not run as another. What it needs is loaded before it claims the start, for
  * afterwards smp.c uses the variables for the next CPU. Orders the loads before the claim (a locked
- * instruction is a full barrier). Pairs with arch_cpu_start() and claimed_within() in smp.c.
+ * instruction is a full barrier). Pairs with arch_cpu_start() and claimed() in smp.c.
  */
 secondary_high:
 	xorl	%eax, %eax

@@ -30,6 +30,7 @@
 #include <ledger.h>
 #include <page.h>
 #include <percpu.h>
+#include <smp.h>
 #include <string.h>
 #include <thread.h>
 #include <time.h>
@@ -45,7 +46,6 @@ extern u64 secondary_apic_id, secondary_stack, secondary_percpu;
 extern char trampoline_begin[], trampoline_end[];
 #define NOBODY (~0ULL)
 
-#define CLAIM_NS (3 * NSEC_PER_SEC)
 #define FIRST_NS (20 * NSEC_PER_MSEC)
 
 /* Boot page tables: low memory can be written still. */
@@ -56,11 +56,16 @@ void smp_prepare(void)
 }
 
 /* Acquire: its loads of the variables are over. Pairs with secondary_high() in boot.S. */
-static bool claimed_within(u64 ns)
+static bool claimed(unsigned int cpu)
 {
-	u64 end = time_ns() + ns;
+	return smp_load_acquire(&secondary_apic_id) == NOBODY;
+}
 
-	while (smp_load_acquire(&secondary_apic_id) != NOBODY) {
+static bool claimed_at_once(unsigned int cpu)
+{
+	u64 end = time_ns() + FIRST_NS;
+
+	while (!claimed(cpu)) {
 		if (time_ns() >= end)
 			return false;
 		cpu_relax();
@@ -91,10 +96,10 @@ static bool start(unsigned int cpu)
 	apic_send_init(id);
 	udelay(init_pause_us());
 	apic_send_startup(id, TRAMPOLINE >> 12);
-	if (claimed_within(FIRST_NS))
+	if (claimed_at_once(cpu))
 		return true;
 	apic_send_startup(id, TRAMPOLINE >> 12);
-	return claimed_within(CLAIM_NS);
+	return smp_wait_for(cpu, claimed);
 }
 
 static bool get_ist_block(unsigned int cpu)
