@@ -37,6 +37,11 @@ struct census_walker {
 };
 /* The verdict of the above: true, with one such walker, if there is one. Any context. */
 bool census_find(const struct ptdesc *pt, struct census_walker *found);
+/*
+ * The notes of those who are inside, and were when pt was unhooked (NULL: all), as bits. For who
+ * compares states, with all CPUs stopped: arch/sim/books.c. On a few CPUs.
+ */
+u64 census_before(const struct ptdesc *pt);
 #else
 static inline void census_enter(const struct mm *mm)
 {

@@ -163,6 +163,11 @@ u64 ledger_dropped_all(unsigned int cpu);
  * that used it before here without its being dropped since, or 0. irqs off.
  */
 u32 ledger_tag_take(unsigned int tag, u32 books);
+/*
+ * The number of the books that the next user of tag on cpu must not find there, or 0; and since
+ * when nobody uses it (~0: it is loaded). For who compares states, with all CPUs stopped.
+ */
+u32 ledger_tag_owner(unsigned int cpu, unsigned int tag, u64 *left);
 /* It stopped using it: what began since the clock's `now` drops it for good. irqs off. */
 void ledger_tag_leave(unsigned int tag, u32 books, u64 now);
 /* How many entries the log has room for; how many were ever written. */

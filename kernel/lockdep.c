@@ -28,7 +28,7 @@
 #include <thread.h>
 
 #ifdef GRACE_DEBUG
-static DEFINE_PER_CPU(struct lock_stack, irq_locks);
+DEFINE_PER_CPU(struct lock_stack, irq_locks);
 
 /* Preemption off. */
 static struct lock_stack *this_stack(void)

@@ -6,6 +6,7 @@
 #define GRACE_KERNEL_LOCKDEP_PRIVATE_H
 
 #include <lockdep.h>
+#include <percpu.h>
 #include <types.h>
 
 #ifdef GRACE_DEBUG
@@ -31,6 +32,9 @@ struct lock_path {
 	unsigned int nr;
 	struct lock_edge edges[PATH_MAX];
 };
+
+/* lockdep.c: what the interrupt on a CPU holds. Its CPU's, irqs off. */
+DECLARE_PER_CPU(struct lock_stack, irq_locks);
 
 /* lockdep_graph.c. Any context but NMI. */
 /* The class of place, made if need be; CLASS_STATIC if there is no room. ip: who takes it, or 0. */

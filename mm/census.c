@@ -186,6 +186,23 @@ static enum rule broken_rule(const struct ptdesc *pt, const struct census_walker
 	return pt->page.pt_gp ? RULE_TABLE_GRACE_PERIOD : RULE_FALLBACK_ALL_WALKERS;
 }
 
+u64 census_before(const struct ptdesc *pt)
+{
+	u64 inside = 0;
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		for (unsigned int i = 0; i < NOTES; i++) {
+			const struct note *n = &per_cpu_ptr(&notes, cpu)->of[i];
+			u64 entered = READ_ONCE(n->entered);
+
+			if (entered && (!pt || (entered < pt->page.pt_census &&
+						n->mm == pt->page.pt_mm)))
+				inside |= BIT(cpu * NOTES + i);
+		}
+	return inside;
+}
+
 void census_table_free(struct ptdesc *pt)
 {
 	struct census_walker walker;

@@ -328,6 +328,17 @@ u32 ledger_tag_take(unsigned int tag, u32 books)
 	return before;
 }
 
+u32 ledger_tag_owner(unsigned int cpu, unsigned int tag, u64 *left)
+{
+	const struct tag_use *use = tag_use_of(cpu, tag);
+
+	if (!use || use->number != tag || !use->books)
+		return 0;
+	*left = use->left;
+	return use->left == ~0ULL || max(use->dropped, ledger_dropped_all(cpu)) < use->left
+		       ? use->books : 0;
+}
+
 void ledger_tag_leave(unsigned int tag, u32 books, u64 now)
 {
 	struct tag_use *use = tag_use_of(smp_processor_id(), tag);

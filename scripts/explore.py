@@ -20,7 +20,8 @@ REDUCED = ("adopt", "gup_two", "page_gup", "switch_flush") # checked each time: 
 
 def usage():
     return """make explore [SCENARIO=name] [MACHINE=arch/transport] [KNOCKOUT=rule] [BOUND=2]
-             [DELAYS=n] [SECONDS=60] [RANDOM=runs SEED=n]
+             [DELAYS=n] [SECONDS=60] [RANDOM=runs SEED=n] [ORACLES=0|1]
+             [RACES=0|all]
              [REPLAY=file [GDB=1]] [QUICK=1] [REDUCTION=1] [GOLDEN=update]"""
 
 
@@ -94,6 +95,17 @@ def verdict(result):
     return "ERROR " + result["error"][:60]
 
 
+def oracle_of(result):
+    """Which oracle of the kernel's named which rule; what it came to where none did."""
+    said = re.match(r"the (\w+): ", result.get("message", ""))
+    if result["status"] == 1 and (said or result["finding"] == "locks"):
+        return f"{said[1] if said else 'locks'} names {result['finding']}, " \
+               f"bound {result.get('bound', '-')}"
+    if result["status"] == 1:
+        return f"none before harm ({result['finding']}, bound {result.get('bound', '-')})"
+    return verdict(result)
+
+
 def figures(result):
     seconds = float(result.get("seconds", 0))
     count = int(result.get("executions", 0))
@@ -103,15 +115,26 @@ def figures(result):
 
 
 def knock_out(rule, scenarios, machine, limits):
-    """The first scenario of the rule that finds it on the machine; else the weakest verdict."""
+    """
+    The first scenario of the rule that finds it on the machine; else the weakest verdict. Found by
+    what it harms; beside that, what the kernel's oracles come to in the same scenario.
+    """
     worst = None
     for name in scenarios:
         result = run_sim(name, machine, rule, **limits)
         if result["status"] not in (0, 3) or worst is None or result["status"] > worst["status"]:
             worst = result
         if result["status"] == 1:
-            return result
+            break
+    if worst["status"] != 2:
+        again = run_sim(worst["scenario"], machine, rule, **limits, extra=("--oracles", "1"))
+        worst["told"] = oracle_of(again)
     return worst
+
+
+def both(result):
+    """The verdict by harm, and that of the oracles."""
+    return f"{verdict(result)}; oracles: {result.get('told', 'not asked')}"
 
 
 def write_golden(rule, rules, results):
@@ -130,40 +153,49 @@ def write_golden(rule, rules, results):
 
 # ---- What is run -----------------------------------------------------------------------------
 
-def explore_oracles(scenarios, machines, pool):
-    """By chance, with the kernel's own oracles asked: they report nothing with all rules on."""
-    extra = ("--random", option("RANDOM", "2000"), "--seed", option("SEED", "1"), "--oracles", "1")
-    jobs = [(n, m, pool.submit(run_sim, n, m, None, seconds="20", extra=extra)) for n in scenarios
-            for m in machines if fits(scenarios[n], m)]
-    bad = 0
-    for name, machine, job in jobs:
-        result = job.result()
-        found = result["status"] != 3 # by chance nothing is exhausted
-        bad += found
-        text = f"FOUND {result.get('finding')}: {result.get('message', result['error'])}" \
-            if found else "nothing"
-        print(f"{name:14} {machine:16} oracles, by chance: {text}; {figures(result)}", flush=True)
-    return bad
+JUDGES = """\
+judges: the model, the ledger, the census, the lock checker, the counts, the tables' states and the
+assertions, in every state within the bound; data races in every state within that bound of theirs,
+with loads and stores in order."""
+
+
+def raced(results):
+    """The least bound within which races were judged; where machines differ, that of the others."""
+    found = sorted({int(r.get("races", -1)) for r in results})
+    return "-".join("no" if n < 0 else str(n) for n in found)
 
 
 def clean_table(scenarios, machines, results):
-    """A row for each scenario: its bound, and the states that each machine's search has seen."""
-    lines = [f"{'all rules on: states':22}{'bound':16}" + "".join(f"{m:>17}" for m in machines)]
+    """
+    A row for each scenario: the bound of its search, that within which races were judged, and the
+    states that each machine's search has seen.
+    """
+    lines = [f"{'all rules on: states':22}{'bound':18}{'races':7}" +
+             "".join(f"{m:>17}" for m in machines)]
     for name in scenarios:
         of = {m: r for (n, m), r in results.items() if n == name}
         bound = max((verdict(r).partition("bound ")[2].partition(" (")[0] for r in of.values()),
                     default="", key=len)
         cells = {0: lambda r: r["states"], 1: lambda r: "FOUND", 3: lambda r: "NOT EXHAUSTED"}
-        lines.append(f"{name:22}{bound:16}" + "".join(
+        lines.append(f"{name:22}{bound:18}{raced(of.values()):7}" + "".join(
             f"{cells.get(of[m]['status'], lambda r: 'ERROR')(of[m]) if m in of else '-':>17}"
             for m in machines))
-    return "\n".join(lines)
+    return "\n".join(lines + [JUDGES if all(r.get("oracles") == "1" for r in results.values())
+                              else "judges: the model ALONE in some of them"])
+
+
+def judges_asked():
+    """ORACLES= and RACES= as the program has them."""
+    words = ["--oracles", option("ORACLES")] if option("ORACLES") else []
+    if option("RACES"):
+        words += ["--races", "2" if option("RACES") == "all" else option("RACES")]
+    return words
 
 
 def explore_clean(scenarios, machines, limits, pool):
     """All rules on: nothing may be found, and the space within the bound is exhausted."""
-    jobs = [(n, m, pool.submit(run_sim, n, m, None, **limits)) for n in scenarios
-            for m in machines if fits(scenarios[n], m)]
+    jobs = [(n, m, pool.submit(run_sim, n, m, None, **limits, extra=judges_asked()))
+            for n in scenarios for m in machines if fits(scenarios[n], m)]
     bad, results = 0, {}
     for name, machine, job in jobs:
         results[name, machine] = result = job.result()
@@ -179,7 +211,7 @@ def reduction(scenarios, machines, pool):
     """Whether all last states are reached with the reduction too; yields (name, passed, text)."""
     def search(name, machine, reduce):
         return pool.submit(run_sim, name, machine, bound="1", delays="0",
-                           extra=("--races", "0", "--reduce", reduce))
+                           extra=("--chance", "0", "--reduce", reduce))
     jobs = [(f"{n}.{m}", [search(n, m, r) for r in "01"])
             for n in scenarios for m in machines if fits(scenarios[n], m)]
     for name, pair in jobs:
@@ -248,7 +280,7 @@ def explore_rules(rules, scenarios, machines, limits, pool):
     for rule, job in jobs.items():
         results = job.result()
         for result in results:
-            print(f"{rule:4} {result['machine']:16} {result['scenario']:14} {verdict(result)}",
+            print(f"{rule:4} {result['machine']:16} {result['scenario']:14} {both(result)}",
                   flush=True)
         if option("GOLDEN") == "update":
             write_golden(rule, rules, results)
@@ -265,6 +297,8 @@ def show(result, rules):
     if result["status"] != 1:
         return
     print("\n".join(counterexample.columns(SIM, result, rules)))
+    if "told" in result:
+        print(f"oracles asked (ORACLES=1): {result['told']}")
     name = f"build/sim/{result['scenario']}-{result['machine'].replace('/', '-')}"
     counterexample.svg(SIM, result, rules, name + ".svg")
     saved = f", REPLAY={name}.path" if os.path.exists(name + ".path") else ""
@@ -278,11 +312,11 @@ def replay_options():
         sys.exit(f"REPLAY={path}: no such file; make explore KNOCKOUT=... saves build/sim/*.path")
     with open(path, encoding="utf-8") as saved:
         words = saved.readline().split()
-    for name, value in zip(("SCENARIO", "MACHINE", "KNOCKOUT"), words[1:]):
+    for name, value in zip(("SCENARIO", "MACHINE", "ORACLES", "KNOCKOUT"), words[1:]):
         os.environ[name] = option(name, value)
     if option("GDB"):
         command = [SIM, "--scenario", option("SCENARIO"), "--machine", option("MACHINE"),
-                   "--replay", path]
+                   "--oracles", option("ORACLES"), "--replay", path]
         if option("KNOCKOUT"):
             command += ["--knockout", option("KNOCKOUT")]
         gdb = ["gdb", "-q", *(["-batch"] if not sys.stdin.isatty() else []),
@@ -304,14 +338,17 @@ def one(scenarios, machines, rules, limits):
     for machine in machines:
         for name in names:
             path = f"build/sim/{name}-{machine.replace('/', '-')}.path"
-            extra = ["--save", path]
+            extra = ["--save", path, *judges_asked()]
             if option("RANDOM"):
                 extra += ["--random", option("RANDOM"), "--seed", option("SEED", "1")]
             if option("REPLAY"):
-                extra = ["--replay", option("REPLAY")]
+                extra = ["--oracles", option("ORACLES"), "--replay", option("REPLAY")]
             result = run_sim(name, machine, rule, **limits, extra=extra)
             if result["status"] == 2:
                 sys.exit(result["error"])
+            if rule and result["status"] != 2 and not option("ORACLES"):
+                again = run_sim(name, machine, rule, **limits, extra=("--oracles", "1"))
+                result["told"] = oracle_of(again)
             show(result, rules)
             found = found or result["status"] == 1
             if found and rule and not option("SCENARIO"):
@@ -344,7 +381,6 @@ def main():
                 print(f"{'same' if passed else 'DIFFER':6} {name}: {text}", flush=True)
             return 1 if lost else 0
         bad, table = explore_clean(scenarios, machines, limits, pool)
-        bad += explore_oracles(scenarios, machines, pool)
         changed = explore_rules(rules, scenarios, machines, limits, pool)
     print(table)
     for line in changed:

@@ -31,8 +31,10 @@ def parse(path):
                 entries[-1][word].append(rest)
             elif word in ("found", "spared"):
                 scenario, *more = rest.split()
-                limits = [w for m in more if "=" in m for w in ("--" + m).split("=")]
-                entries[-1]["runs"] += [(word, scenario, m, limits) for m in more if "/" in m]
+                options = dict(m.split("=") for m in more if "=" in m)
+                by = options.pop("by", None)
+                limits = [w for name, value in options.items() for w in ("--" + name, value)]
+                entries[-1]["runs"] += [(word, scenario, m, limits, by) for m in more if "/" in m]
             elif word == "why":
                 entries[-1]["why"] += " " + rest.strip()
             elif len(line.split()) == 2:
@@ -80,6 +82,12 @@ def build():
     return None if done.returncode == 0 else done.stderr.strip().splitlines()[0][:100]
 
 
+def said_by(lines):
+    """The finding, with the oracle that names it."""
+    oracle = re.match(r"the (\w+): ", lines["message"])
+    return lines["finding"] + (f" by {oracle[1]}" if oracle else "")
+
+
 def run(scenario, machine, limits):
     """(exit status, what was found or how far it was looked)."""
     done = subprocess.run([f"{TREE}/build/sim/sim", "--scenario", scenario, "--machine", machine,
@@ -87,7 +95,7 @@ def run(scenario, machine, limits):
                           capture_output=True, text=True)
     lines = dict(l.split(" ", 1) for l in done.stdout.splitlines() if " " in l)
     if done.returncode == 1:
-        return 1, f"{lines['finding']}, bound {lines['bound']}, delays {lines['delays']}"
+        return 1, f"{said_by(lines)}, bound {lines['bound']}, delays {lines['delays']}"
     if done.returncode in (0, 3):
         how = "exhausted" if done.returncode == 0 else "NOT exhausted"
         return done.returncode, \
@@ -112,10 +120,12 @@ def judge(entry, pool):
         if error:
             print(f"{entry['name']:18} FAILED to build: {error}")
             return 1
-        jobs = [(e, s, m, pool.submit(run, s, m, limits)) for e, s, m, limits in entry["runs"]]
-        for expected, scenario, machine, job in jobs:
+        jobs = [(e, s, m, by, pool.submit(run, s, m, limits))
+                for e, s, m, limits, by in entry["runs"]]
+        for expected, scenario, machine, by, job in jobs:
             status, text_of = job.result()
-            right = status == (1 if expected == "found" else 0)
+            right = status == (1 if expected == "found" else 0) and \
+                (not by or by in text_of.partition(",")[0].split())
             bad += not right
             print(f"{entry['name']:18} {scenario:15} {machine:16} {text_of}"
                   f"{'' if right else '   FAILED: is to be ' + expected}", flush=True)

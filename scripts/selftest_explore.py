@@ -8,6 +8,8 @@ import unittest
 
 import counterexample
 import dwarf
+import explore
+import mutants
 
 SOURCE = """
 typedef struct { int counter; } atomic_t;
@@ -35,6 +37,40 @@ class Dwarf(unittest.TestCase):
         self.assertIsNone(found.variable(16, 8))
         inner = found.structs["inner"]
         self.assertEqual(found.member(inner, 8, 4, ("next",)), ".next")
+
+
+class Verdicts(unittest.TestCase):
+    @staticmethod
+    def found(rule, message, bound="1"):
+        return {"status": 1, "finding": rule, "message": message, "bound": bound}
+
+    def test_who_of_the_oracles_names_which_rule(self):
+        for result, text in (
+                (self.found("G4", "the ledger: the frame is freed"), "ledger names G4, bound 1"),
+                (self.found("locks", "threads may wait", "0"), "locks names locks, bound 0"),
+                (self.found("TLB", "CPU 1 reaches"), "none before harm (TLB, bound 1)"),
+                ({"status": 0, "bound": "2", "bounded": "1"}, "nothing, exhausted at bound 2")):
+            self.assertEqual(explore.oracle_of(result), text)
+
+    def test_the_table_says_within_which_bound_races_were_judged(self):
+        result = {"status": 0, "bound": "2", "bounded": "1", "states": "7", "oracles": "1"}
+        results = {("a", "m"): {**result, "races": "2"}, ("a", "n"): {**result, "races": "1"},
+                   ("b", "m"): {**result, "races": "-1", "oracles": "0"}}
+        table = explore.clean_table(["a", "b"], ["m", "n"], results).splitlines()
+        self.assertRegex(table[1], "^a +2 +1-2 +7 +7$")
+        self.assertRegex(table[2], "^b +2 +no +7 +-$")
+        self.assertRegex(table[-1], "ALONE")
+
+    def test_a_mutant_may_ask_for_an_oracle(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as text:
+            text.write("one a.c\n- x\n+ y\nfound s m/a m/b chance=0 by=ledger\nspared s m/a\n")
+            text.flush()
+            entry, = mutants.parse(text.name)
+        self.assertEqual(entry["runs"], [("found", "s", "m/a", ["--chance", "0"], "ledger"),
+                                         ("found", "s", "m/b", ["--chance", "0"], "ledger"),
+                                         ("spared", "s", "m/a", [], None)])
+        said = mutants.said_by({"finding": "G4", "message": "the ledger: it is freed"})
+        self.assertEqual(said, "G4 by ledger")
 
 
 class Rows(unittest.TestCase):

@@ -21,6 +21,8 @@ SIM_KERNEL := $(addprefix kernel/,balance.c hotplug.c idle.c mutex.c percpu.c rc
 # The kernel's own oracles: their accesses are no steps (oracle.c).
 SIM_ORACLES := $(addprefix kernel/,lockdep.c lockdep_graph.c lockdep_report.c) \
 	$(addprefix mm/,census.c ledger.c ledger_log.c ledger_report.c page_debug.c)
+# The orders of locks are kept for a whole search: not in the arena, so they are not undone.
+SIM_KEPT := kernel/lockdep_graph.c
 SIM_HOST := $(filter-out arch/sim/kernel.c,$(sort $(wildcard arch/sim/*.c))) arch/sim/switch.S
 SIM_WARN := -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-tsan -Werror
 # So that scripts/frames.py can follow what is live.
@@ -37,7 +39,7 @@ SIM_NAMES := memcpy memmove memset memcmp strlen strnlen strcmp strncmp strcasec
 # What the explorer looks at first, then the kernel: __wrap_NAME() in frame.c and oracle.c.
 SIM_WRAPPED := page_poison page_poison_intact clear_page page_step lock_init lock_destroy \
 	lock_acquire lock_release lock_may_wait user_entry_check_locked user_entry_check_empty \
-	page_entry_count ledger_root_free
+	page_entry_count ledger_root_free ledger_mm_init ledger_mm_end
 SIM_OBJ := $(SIM_KERNEL:%=$(SIM)/%.o) $(SIM_ORACLES:%=$(SIM)/%.o) $(SIM_HOST:%=$(SIM)/%.o)
 
 $(SIM)/flags: FORCE
@@ -64,7 +66,7 @@ $(SIM_ORACLES:%=$(SIM)/%.o): $(SIM)/%.o: % $(SIM)/flags arch/sim/build.mk
 	$(Q)mkdir -p $(@D)
 	$(Q)$(SIM_CC) $(SIM_KFLAGS) -DSIM_ORACLE -MMD -MP -c $< -o $@
 	$(Q)nm -u $@ | sed -n 's/.* __tsan_\(.*\)/__tsan_\1 oracle_tsan_\1/p' > $@.syms
-	$(Q)objcopy $(sim_data) \
+	$(Q)objcopy $(if $(filter $(SIM_KEPT),$<),,$(sim_data)) \
 		$(foreach n,$(filter-out mem%,$(SIM_NAMES)),--redefine-sym $(n)=grace_$(n)) \
 		--redefine-syms=$@.syms \
 		--redefine-sym memset=oracle_memset --redefine-sym memcpy=oracle_memcpy \
@@ -72,6 +74,8 @@ $(SIM_ORACLES:%=$(SIM)/%.o): $(SIM)/%.o: % $(SIM)/flags arch/sim/build.mk
 		--redefine-sym sim_mb_after_rmw=oracle_no_barrier \
 		--redefine-sym preempt_schedule=oracle_no_preemption \
 		--redefine-sym mm_cpu_lazy=oracle_mm_cpu_lazy \
+		--redefine-sym cpu_tree_leads=oracle_cpu_tree_leads \
+		--redefine-sym cpu_tree_own_root=oracle_cpu_tree_own_root \
 		--redefine-sym time_ns=oracle_time_ns $@
 
 $(SIM_HOST:%=$(SIM)/%.o): $(SIM)/%.o: % $(SIM)/flags $(SIM)/include/scenarios.h

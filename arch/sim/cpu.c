@@ -275,6 +275,11 @@ void *stack_pointer(unsigned int slot)
 	return slot_thread[slot] ? slot_thread[slot]->ctx.sp : NULL;
 }
 
+const struct thread *thread_of_stack(unsigned int slot)
+{
+	return slot_thread[slot];
+}
+
 vaddr_t arch_thread_fp(const struct thread *t)
 {
 	return 0;

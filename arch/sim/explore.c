@@ -9,7 +9,8 @@
  * Why each state once. Two independent steps lead to the same state in either order; whatever
  * follows was explored the first time. So the search is cut where it comes to a state that it has
  * seen with as many preemptions left. Beside that, a switch is not tried where it is known by then
- * that it would lead to nothing else: reduce.c. Both are sound beside the bound.
+ * that it would lead to nothing else: reduce.c. Both are sound beside the bound, and lose no report
+ * of an oracle's and no data race, since what those know is part of the state: books.c, race.c.
  * Which accesses are points is learned: a word that one CPU alone touches cannot matter. When a new
  * one turns out to be shared, what was explored counts for nothing, and the search begins again.
  * See also: state.c (undoing, hashing), reduce.c, random.c.
@@ -53,6 +54,7 @@ __noreturn void vfinding(const char *rule, const char *fmt, va_list ap)
 		snprintf(finding_rule, sizeof(finding_rule), "%s", rule);
 	}
 	found = true;
+	asking = false;
 	if (quiet && !on_explorer) {
 		fprintf(stderr, "sim: at boot: %s: %s\n", finding_rule, finding_text);
 		exit(2);

@@ -96,8 +96,13 @@ void __real_page_step(struct page *p, enum page_step step);
 void __wrap_page_step(struct page *p, enum page_step step);
 void __wrap_page_step(struct page *p, enum page_step step)
 {
-	if (oracles())
+	/* When and where a step was is for reports alone, and would tell states apart. */
+	if (oracles() && step == STEP_ALLOC) {
+		note_oracle((u64)&p->debug, sizeof(p->debug));
+		p->debug = (struct page_debug){ 0 };
+	} else if (oracles() && step == STEP_FREE && p->debug.entries) {
 		__real_page_step(p, step);
+	}
 	if (step == STEP_FREE)
 		freed(p);
 	/*

@@ -11,6 +11,7 @@
 #include "explore.h"
 
 #include <inject.h>
+#include <oracle.h>
 #include <rules.h>
 #include <tlb.h>
 #include <signal.h>
@@ -29,17 +30,23 @@ static const struct scenario *const scenarios[] = {
 };
 const struct scenario *scenario;
 
-#define RACES_DEFAULT 100 /* runs by chance that look for data races, before each search */
+#define CHANCE_DEFAULT 100 /* runs by chance before each search: they know no bound */
 
-#define OF_SCENARIO ~0u /* as it states */
+/*
+ * Data races make two to four times as many states: with as many preemptions as the rest where the
+ * search with one less had no more states than this.
+ */
+#define RACES_STATES 20000
+#define RACES_ALWAYS 2
+
+#define OF_SCENARIO ~0u /* as it states; who judges: all, but with a rule knocked out */
 
 static struct {
 	const char *scenario, *machine, *knockout, *replay, *save;
 	struct limits limits;
 	unsigned int delayed; /* preemptions beside delays, at most */
-	u64 random, seed, races;
-	bool breakpoints;
-	unsigned int oracles;
+	u64 random, seed, chance;
+	unsigned int oracles, races;
 } args = { .machine = "x86_64/ipi",
 	   .delayed = OF_SCENARIO,
 	   .limits = { .bound = OF_SCENARIO,
@@ -47,8 +54,11 @@ static struct {
 		       .states = 1UL << 25,
 		       .seconds = 60 },
 	   .seed = 1,
-	   .races = RACES_DEFAULT,
-	   .oracles = OF_SCENARIO };
+	   .chance = OF_SCENARIO,
+	   .oracles = OF_SCENARIO,
+	   .races = OF_SCENARIO };
+
+static int raced = -1; /* preemptions within which races were judged */
 
 /* ---- Faults of the kernel under test ----------------------------------------------------- */
 
@@ -94,8 +104,6 @@ static void replay(void)
 	frozen = true;
 	show_begin();
 	M.delays = (u8)path.delays;
-	if (races_on)
-		race_begin();
 	for (unsigned int i = 0; i < path.n && fine; i++) {
 		replay_step(i, &path.steps[i]);
 		fine = take(&path.steps[i]);
@@ -117,6 +125,7 @@ static void print_result(const struct result *r)
 	if (args.random)
 		printf("chance %.3g\n", r->chance);
 	printf("exhausted %d\nbounded %d\n", r->exhausted, r->bounded);
+	printf("oracles %d\nraces %d\n", oracles_on, raced);
 	printf("executions_per_second %.0f\nstep_ns %.0f\n",
 	       r->seconds > 0 ? (double)r->executions / r->seconds : 0,
 	       r->steps ? r->seconds * 1e9 / (double)r->steps : 0);
@@ -140,6 +149,7 @@ static int boot(void)
 	arena_init();
 	live_init();
 	frame_init();
+	race_init();
 	catch_faults();
 	oracles_start(args.oracles);
 	sim_boot(scenario->cpus, NULL);
@@ -155,6 +165,17 @@ static int boot(void)
 	return 0;
 }
 
+/* What the lock checker knew: orders that were seen in other executions. */
+static void write_order(u64 from, u64 to, void *f)
+{
+	fprintf(f, "order %#llx %#llx\n", (unsigned long long)from, (unsigned long long)to);
+}
+
+static void write_orders(FILE *f)
+{
+	locks_each_order(write_order, f);
+}
+
 /* A path is its steps, and the words whose accesses are points: both depend on the program. */
 static int write_steps(const char *name)
 {
@@ -165,11 +186,13 @@ static int write_steps(const char *name)
 		perror(name);
 		return 2;
 	}
-	fprintf(f, "of %s %s %s\n", scenario->name, args.machine,
+	fprintf(f, "of %s %s %u %s\n", scenario->name, args.machine, oracles_on,
 		args.knockout ? args.knockout : "");
 	while ((addr = next_conflict(addr)))
 		fprintf(f, "word %#llx %u 0\n", (unsigned long long)addr, order_loads_of(addr));
 	fprintf(f, "delays %u %u 0\n", path.delays, races_on);
+	if (oracles_on)
+		write_orders(f);
 	for (unsigned int i = 0; i < path.n; i++)
 		fprintf(f, "%u %u %u %u\n", path.steps[i].cpu, path.steps[i].kind,
 			path.steps[i].arg, path.steps[i].cost);
@@ -180,24 +203,27 @@ static int read_steps(const char *name)
 {
 	FILE *f = fopen(name, "r");
 	unsigned int cpu, kind, arg, cost;
-	unsigned long long addr;
+	unsigned long long addr, to;
 	char line[128];
 
 	if (!f) {
 		perror(name);
 		return 2;
 	}
-	frozen = true;
+	frozen = races_everywhere = true;
 	while (fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "word %llx %u", &addr, &cpu) == 2) {
 			set_conflict(addr);
 			order_set_loads_of(addr, cpu);
-		} else if (sscanf(line, "delays %u %u", &path.delays, &cpu) == 2)
+		} else if (sscanf(line, "delays %u %u", &path.delays, &cpu) == 2) {
 			races_on = cpu;
-		else if (path.n < PATH_MAX_STEPS &&
-			 sscanf(line, "%u %u %u %u", &cpu, &kind, &arg, &cost) == 4)
+		} else if (sscanf(line, "order %llx %llx", &addr, &to) == 2) {
+			locks_order(addr, to);
+		} else if (path.n < PATH_MAX_STEPS &&
+			   sscanf(line, "%u %u %u %u", &cpu, &kind, &arg, &cost) == 4) {
 			path.steps[path.n++] =
 			    (struct step){ (u8)cpu, (u8)kind, (u8)arg, (u8)cost };
+		}
 	}
 	fclose(f);
 	return 0;
@@ -215,16 +241,23 @@ static void warm_up(const struct limits *l)
 	}
 }
 
-/* With loads and stores in order: race.c. What is knocked out may race, and is to be found else. */
-static void look_for_races(struct result *r)
+/* Without a bound on preemptions, loads and stores in order. */
+static void search_by_chance(struct result *r)
 {
 	const struct limits in_order = { .bound = 0 };
 
-	if (args.knockout && args.races == RACES_DEFAULT)
-		return;
-	races_on = true;
-	search_random(&in_order, args.races, args.seed, r);
-	races_on = r->found;
+	races_on = args.races;
+	search_random(&in_order, args.chance, args.seed, r);
+}
+
+/* Whether the next search judges races: loads and stores are in order (race.c), and states few. */
+static bool judge_races(const struct limits *l, const struct result *r)
+{
+	bool judge = !l->delays && (args.races == RACES_ALWAYS ||
+				    (args.races && r->states <= RACES_STATES));
+
+	raced = judge ? (int)l->bound : raced;
+	return judge;
 }
 
 /* Bound by bound, so that a finding has the fewest delays, then the fewest preemptions. */
@@ -238,11 +271,13 @@ static void search_all(struct limits l, struct result *r)
 			most = min(most, args.delayed);
 		for (l.bound = 0; l.bound <= most && !r->found; l.bound++) {
 			r->bounded = false;
+			races_on = judge_races(&l, r);
 			search(&l, r);
 		}
 		if (args.limits.bound == BOUND_NONE && !r->found) {
 			l.bound = BOUND_NONE;
 			r->bounded = false;
+			races_on = judge_races(&l, r);
 			search(&l, r);
 			l.bound++;
 		}
@@ -268,7 +303,7 @@ static int run(void)
 		/* One CPU shares nothing. */
 		if (scenario->cpus > 1) {
 			warm_up(&l);
-			look_for_races(&r);
+			search_by_chance(&r);
 		}
 		if (r.found)
 			printf("bound 0\ndelays 0\n");
@@ -352,7 +387,9 @@ static bool parse(int argc, char **argv)
 		else if (strcmp(name, "--random") == 0)
 			args.random = number;
 		else if (strcmp(name, "--races") == 0)
-			args.races = number;
+			args.races = (unsigned int)number;
+		else if (strcmp(name, "--chance") == 0)
+			args.chance = number;
 		else if (strcmp(name, "--seed") == 0)
 			args.seed = number;
 		else
@@ -369,8 +406,8 @@ int main(int argc, char **argv)
 		fprintf(stderr,
 			"usage: sim --list | --scenario NAME [--machine ARCH/TRANSPORT] "
 			"[--knockout RULE] [--bound N] [--delays N] [--delayed N] [--random RUNS] "
-			"[--seed N] [--races RUNS] [--seconds N] [--states N] [--oracles 0|1] "
-			"[--reduce 0|1] "
+			"[--seed N] [--chance RUNS] [--seconds N] [--states N] [--oracles 0|1] "
+			"[--races 0|1|2] [--reduce 0|1] "
 			"[--save FILE] [--replay FILE]\n");
 		return 2;
 	}
@@ -383,8 +420,13 @@ int main(int argc, char **argv)
 	}
 	if (args.limits.delays == OF_SCENARIO)
 		args.limits.delays = scenario->delays;
+	/* What is knocked out is to be found by what it harms. */
 	if (args.oracles == OF_SCENARIO)
-		args.oracles = scenario->oracles;
+		args.oracles = !args.knockout || scenario->oracles;
+	if (args.races == OF_SCENARIO)
+		args.races = !args.knockout;
+	if (args.chance == OF_SCENARIO)
+		args.chance = args.knockout ? 0 : CHANCE_DEFAULT;
 	/* A bound that is asked for holds whatever waits, unless that has one too. */
 	if (args.limits.bound == OF_SCENARIO && args.delayed == OF_SCENARIO && scenario->delayed)
 		args.delayed = scenario->delayed;

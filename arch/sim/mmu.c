@@ -150,8 +150,9 @@ static void drop(struct vcpu *v, const struct arch_flush *f, bool any_tag)
 /* Tells the kernel's ledger what the model's instruction covered, as a port does. */
 static void tell_ledger(u64 since, cpumask_t cpus, const struct arch_flush *f, unsigned int tag)
 {
-	struct ledger_drop drop = { .since = since, .cpus = cpus, .tag = tag };
+	struct ledger_drop drop = { .cpus = cpus, .tag = tag };
 
+	drop.since = books_moment_over(since);
 	drop.start = f->start;
 	drop.end = f->end;
 	drop.stride_shift = (u8)(f->stride_shift ? f->stride_shift : PAGE_SHIFT);

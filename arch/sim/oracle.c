@@ -7,18 +7,20 @@
  * others, but come here: objcopy has given the callbacks other names. They are no points, as there
  * are none in a release build; nobody stops inside an oracle, so it needs no lock, and interrupts
  * need not be off there.
- * What an oracle writes is undone with the rest but is no part of the state: clocks, logs and the
- * orders of locks differ by path, and states that are the same would look different. So a state
- * that was met before is cut although an oracle's books differ: of two paths into one state it
- * judges the later part of the first only. The model's truth is part of the state and misses
- * nothing. Both are there for that: the oracle names the rule early, the model finds what it harms.
- * `--oracles 0` leaves the model alone: what is found then, is found by harm.
- * See also: frame.c and mmu.c (the truth), docs/oracles.md.
+ * What an oracle writes is undone with the rest, and is part of the state in the form that books.c
+ * gives it, so a search that cuts states loses no report. What it reads of the kernel's, and of the
+ * books, is what its step touches, for the reduction.
+ * The oracle names the rule early, the model finds what it harms. `--oracles 0` leaves the model
+ * alone, and so does a rule that is knocked out: what is found then, is found by harm.
+ * See also: books.c, frame.c and mmu.c (the truth), docs/oracles.md.
  */
 #include "sim.h"
 
+#include "../../kernel/lockdep_private.h"
+
 #include <boot.h>
 #include <census.h>
+#include <cpu_tree.h>
 #include <ledger.h>
 #include <lockdep.h>
 #include <mm.h>
@@ -29,7 +31,7 @@
 #include <stdio.h>
 #include <string.h>
 
-bool oracles_on;
+bool oracles_on, asking;
 
 void oracles_start(bool on)
 {
@@ -39,9 +41,9 @@ void oracles_start(bool on)
 /* ---- Their accesses ---------------------------------------------------------------------- */
 
 #define ACCESS(n)                                                                                  \
-	ACCESS_KIND(n, read, (void)p)                                                              \
-	ACCESS_KIND(n, unaligned_read, (void)p)                                                    \
-	ACCESS_KIND(n, volatile_read, (void)p)                                                     \
+	ACCESS_KIND(n, read, note_oracle_read((u64)p, n))                                          \
+	ACCESS_KIND(n, unaligned_read, note_oracle_read((u64)p, n))                                \
+	ACCESS_KIND(n, volatile_read, note_oracle_read((u64)p, n))                                 \
 	ACCESS_KIND(n, write, note_oracle((u64)p, n))                                              \
 	ACCESS_KIND(n, unaligned_write, note_oracle((u64)p, n))                                    \
 	ACCESS_KIND(n, volatile_write, note_oracle((u64)p, n))
@@ -63,7 +65,7 @@ ACCESS(16)
 	{                                                                                          \
 		note;                                                                              \
 	}
-RANGE(read_range, (void)p)
+RANGE(read_range, note_oracle_read((u64)p, n))
 RANGE(write_range, note_oracle((u64)p, n))
 
 void oracle_tsan_init(void);
@@ -89,6 +91,7 @@ void oracle_tsan_atomic_thread_fence(int order)
 	T oracle_tsan_atomic##bits##_load(const T *p, int order);                                  \
 	T oracle_tsan_atomic##bits##_load(const T *p, int order)                                   \
 	{                                                                                          \
+		note_oracle_read((u64)p, bits / 8);                                                \
 		return *p;                                                                         \
 	}                                                                                          \
 	void oracle_tsan_atomic##bits##_store(T *p, T v, int order);                               \
@@ -158,13 +161,33 @@ void oracle_no_preemption(void)
 bool oracle_mm_cpu_lazy(const struct mm *mm, unsigned int cpu);
 bool oracle_mm_cpu_lazy(const struct mm *mm, unsigned int cpu)
 {
-	bool was = quiet;
-
-	quiet = true;
+	/* What it is asked for: a debt may pass to that CPU. */
+	touch_thing(THING_HELD, cpu, true);
+	asking = true;
 	bool lazy = mm_cpu_lazy(mm, cpu);
 
-	quiet = was;
+	asking = false;
 	return lazy;
+}
+
+bool oracle_cpu_tree_leads(const struct mm *mm, unsigned int cpu, vaddr_t va);
+bool oracle_cpu_tree_leads(const struct mm *mm, unsigned int cpu, vaddr_t va)
+{
+	asking = true;
+	bool leads = cpu_tree_leads(mm, cpu, va);
+
+	asking = false;
+	return leads;
+}
+
+phys_t oracle_cpu_tree_own_root(const struct mm *mm);
+phys_t oracle_cpu_tree_own_root(const struct mm *mm)
+{
+	asking = true;
+	phys_t root = cpu_tree_own_root(mm);
+
+	asking = false;
+	return root;
 }
 
 u64 oracle_time_ns(void);
@@ -207,7 +230,7 @@ __noreturn void panic_end(int status)
 
 /* ---- The model's own checks, which need no books ----------------------------------------- */
 
-#define LOCK_DESTROYED 0xffff
+#define LOCK_DESTROYED CLASS_DEAD
 
 static void lock_dead(void)
 {
@@ -218,23 +241,22 @@ void __real_lock_init(lock_class_t *lock, vaddr_t place);
 void __wrap_lock_init(lock_class_t *lock, vaddr_t place);
 void __wrap_lock_init(lock_class_t *lock, vaddr_t place)
 {
-	if (oracles_on) {
-		__real_lock_init(lock, place);
-		return;
-	}
 	note_write((u64)&lock->nr, sizeof(lock->nr));
-	lock->nr = 0;
+	if (oracles_on)
+		__real_lock_init(lock, place);
+	else
+		lock->nr = 0;
 }
 
 void __real_lock_destroy(lock_class_t *lock, bool held);
 void __wrap_lock_destroy(lock_class_t *lock, bool held);
 void __wrap_lock_destroy(lock_class_t *lock, bool held)
 {
+	note_write((u64)&lock->nr, sizeof(lock->nr));
 	if (oracles_on)
 		__real_lock_destroy(lock, held);
 	else if (held || lock->nr == LOCK_DESTROYED)
 		lock_dead();
-	note_write((u64)&lock->nr, sizeof(lock->nr));
 	lock->nr = LOCK_DESTROYED;
 }
 
@@ -242,6 +264,9 @@ bool __real_lock_acquire(lock_class_t *lock, unsigned int how, vaddr_t ip);
 bool __wrap_lock_acquire(lock_class_t *lock, unsigned int how, vaddr_t ip);
 bool __wrap_lock_acquire(lock_class_t *lock, unsigned int how, vaddr_t ip)
 {
+	/* One that the compiler initialised gets its class now, and that stands beside the lock. */
+	if (oracles_on && lock->nr == CLASS_STATIC)
+		note_write((u64)&lock->nr, sizeof(lock->nr));
 	if (oracles_on)
 		return __real_lock_acquire(lock, how, ip);
 	if (lock->nr == LOCK_DESTROYED)
@@ -293,16 +318,20 @@ void __real_page_entry_count(struct page *p, unsigned int level, int by);
 void __wrap_page_entry_count(struct page *p, unsigned int level, int by);
 void __wrap_page_entry_count(struct page *p, unsigned int level, int by)
 {
-	if (oracles_on)
-		__real_page_entry_count(p, level, by);
+	if (!oracles_on)
+		return;
+	note_write((u64)&p->debug.entries, sizeof(p->debug.entries));
+	__real_page_entry_count(p, level, by);
 }
 
 void __real_ledger_root_free(struct mm *mm);
 void __wrap_ledger_root_free(struct mm *mm);
 void __wrap_ledger_root_free(struct mm *mm)
 {
-	if (oracles_on)
+	if (oracles_on) {
+		books_use(USE_HELD, 0);
 		__real_ledger_root_free(mm);
+	}
 	for (unsigned int i = 0; i < MAX_CPUS; i++)
 		if (M.cpu[i].root == mm->root_pa)
 			finding("A2", "a root is given up while CPU %u has it loaded", i);

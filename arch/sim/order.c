@@ -368,7 +368,7 @@ void order_fence(int order)
 	struct vcpu *v = me();
 
 	order_instruction_over();
-	if (quiet)
+	if (quiet || asking)
 		return;
 	if (races_on)
 		race_fence(order);

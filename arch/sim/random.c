@@ -117,8 +117,6 @@ void search_random(const struct limits *l, u64 runs, u64 seed, struct result *r)
 	for (u64 i = 0; i < runs && !r->found; i++) {
 		schedule_new(&s, length);
 		learned = false;
-		if (races_on)
-			race_begin();
 		r->found = !run(&s, r) && !learned; /* else its steps would be others */
 		r->executions++;
 		if (path.n > length)

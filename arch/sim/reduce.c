@@ -16,6 +16,9 @@
  * it conflicts. What is known of a state that was cut is what was found when it was explored, with
  * as many preemptions left or more. Compare Coons, Musuvathi and McKinley, "Bounded partial-order
  * reduction" (2013): moving a preemption inside a run of one CPU needs none of their additions.
+ * What an oracle reads and writes is touched too (books.c), so its verdict does not hang on the
+ * order of steps that do not conflict. Nor does what race.c holds for ordered: that follows from
+ * the order of conflicting accesses alone.
  * See also: explore.c (the caller), state.c (which words those are).
  */
 #include "explore.h"

@@ -65,8 +65,6 @@ static bool execute(void)
 	unsigned int n, at = 0;
 
 	got.n = 0;
-	if (races_on)
-		race_begin();
 	while (fine && got.n < wanted.n + EXTRA_MAX && got.n < PATH_MAX_STEPS &&
 	       (n = options(steps, ~0u, &beyond))) {
 		got.steps[got.n++] = *next(&at, steps, n);

@@ -120,6 +120,8 @@ static inline bool vcpu_at_point(const struct vcpu *v)
 }
 /* Where the stack of a slot is live from; NULL: no thread has it. */
 void *stack_pointer(unsigned int slot);
+/* Whose stack it is. */
+const struct thread *thread_of_stack(unsigned int slot);
 void sim_boot(unsigned int cpus, void (*setup)(void));
 
 /* A finding ends the execution: the explorer goes on on its own stack. */
@@ -134,8 +136,14 @@ void arena_init(void);
 /* Keeps the words that [addr, addr + size) touches, before they are written. */
 void note_write(u64 addr, u64 size);
 void note_read(u64 addr, u64 size);
-/* The same for an oracle's books: undone, but no part of the state. */
+/* The same of what an oracle writes: undone, but hashed by books.c. And what it reads. */
 void note_oracle(u64 addr, u64 size);
+void note_oracle_read(u64 addr, u64 size);
+/* A word outside of the arena is about to be written: it is undone. */
+void note_beside(u64 *word);
+u64 mix(u64 a, u64 b);
+/* The moments of the ledger's clock that stand on a stack, marked; how many. */
+unsigned int stack_moments(unsigned int slot, u64 *to, unsigned int room);
 /* True if a second CPU may see it, and somebody writes it: a marked access there is a point. */
 bool conflicting(u64 addr, u64 size, bool write);
 /* Keeps the live part of a stack, before its thread runs. */
@@ -159,6 +167,11 @@ extern bool frozen;	 /* a replay: nothing is learned */
 /* The words that are conflicting, for a replay; makes one so. */
 u64 next_conflict(u64 addr); /* the first above addr, or 0 */
 void set_conflict(u64 addr);
+/* Whether two CPUs use the word, and one writes. */
+bool word_shared(u64 w);
+/* Whether some access of such a word is plain; one is. Learned. */
+bool word_may_race(u64 w);
+void note_plain(u64 w);
 extern u64 stack_top(unsigned int slot);
 
 static inline unsigned int slot_of(const void *sp)
@@ -175,8 +188,19 @@ void live_clear(u64 *sp, u64 top);
 
 /* ---- reduce.c: what a step touches ------------------------------------------------------- */
 
-/* What the model keeps beside memory, of each CPU; the last three are one for all. */
-enum thing { THING_IPI, THING_MMU, THING_TIME, THING_TICKS, THING_LEFT, NR_THINGS };
+/* What the model keeps beside memory, of each CPU; the last four are one for all. */
+enum thing {
+	THING_IPI,
+	THING_MMU,
+	THING_LOG,
+	THING_HELD,
+	THING_INSIDE,
+	THING_CLOCK,
+	THING_TIME,
+	THING_TICKS,
+	THING_LEFT,
+	NR_THINGS
+};
 /* In the step that goes on: a word of the arena, by its number; words; a thing. */
 void touch_word(u64 w, bool write);
 void touch(u64 addr, u64 size, bool write);
@@ -213,8 +237,10 @@ void order_set_loads_of(u64 addr, unsigned int cpus);
 
 /* ---- race.c: data races ------------------------------------------------------------------ */
 
-extern bool races_on;
-void race_begin(void); /* an execution */
+extern bool races_on, races_everywhere;
+void race_init(void);
+/* While races are on: what may still be found of what was done. */
+u64 race_hash(void);
 void race_plain(u64 addr, u64 size, bool stores, void *pc);
 void race_load(u64 addr, unsigned int size, bool acquires, void *pc);
 void race_store(u64 addr, unsigned int size, bool releases, void *pc);
@@ -247,6 +273,18 @@ bool mmu_may_hold_table(const struct vcpu *v, u64 pfn);
 
 /* Before the kernel boots: whether they keep books and report. */
 void oracles_start(bool on);
+/* An oracle asks a function of the kernel's: its accesses are no points, and order nothing. */
+extern bool asking;
+
+/* ---- books.c: what they know --------------------------------------------------------------- */
+
+/* While oracles are on: their books, of the state that is. */
+u64 books_hash(void);
+/* The orders of locks that were seen, by the places of their classes; one more, of another run. */
+void locks_each_order(void (*visit)(u64 from, u64 to, void *arg), void *arg);
+void locks_order(u64 from, u64 to);
+/* An oracle has written of a frame. */
+void books_note_frame(u64 addr);
 
 /* ---- The scenarios: tests/sim/ ----------------------------------------------------------- */
 
@@ -259,7 +297,7 @@ struct scenario {
 	u32 inject;		   /* faults that may happen: BIT(INJECT_...) */
 	unsigned int ticks, fails; /* at most */
 	unsigned int delays;	   /* stores that wait and late loads, unless --delays says else */
-	bool oracles;		   /* the kernel's own too, unless --oracles says else */
+	bool oracles;		   /* the kernel's own too where a rule is knocked out */
 	unsigned int bound;	   /* preemptions within which it is exhausted; 0: BOUND_USUAL */
 	unsigned int delayed;	   /* the same with delays; 0: as without */
 	void (*setup)(void);

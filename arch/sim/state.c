@@ -10,10 +10,13 @@
  * wrote. A snapshot of all memory would cost the same for every step, however small.
  * The hash of a state is that of the words that differ from the beginning, of the live stacks, and
  * of the machine: two orders of independent segments lead to the same state, so the second is cut.
+ * What the oracles and the races' clocks know is hashed by what it means: books.c, race.c. A word
+ * that an oracle wrote last is not hashed as it is.
  * Locks: none; one host thread. See also: explore.c.
  */
 #include "sim.h"
 
+#include <sim_books.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,8 +32,9 @@
 /* The CPUs that the scenario has not stay as they are. */
 #define MACHINE_WORDS ((offsetof(struct machine, cpu) + scenario->cpus * sizeof(struct vcpu)) / 8)
 
-/* Low bits of an entry's last word. A word of an oracle's books is undone, but not hashed. */
-enum entry { ENTRY_WORD, ENTRY_STACK, ENTRY_MACHINE, ENTRY_ORACLE };
+/* Low bits of an entry's last word: what it is of; of a word: whether it stood in a book. */
+enum entry { ENTRY_WORD, ENTRY_STACK, ENTRY_MACHINE };
+#define ENTRY_BOOK 4
 
 struct segment {
 	u64 log, hash;
@@ -43,15 +47,18 @@ static u64 *undo_log, log_end;
 static struct segment *segments;
 static unsigned int nr_segments;
 static u32 *word_epoch, epoch;
-static u16 *word_seen; /* readers in bits 3:0, writers in 7:4, SEEN_MARKED */
+static u16 *word_seen; /* readers in bits 3:0, writers in 7:4, SEEN_MARKED, ... */
 static u64 mem_hash;
 static struct {
 	u64 hash;
 	u32 epoch;
+	u8 nr_since; /* moments of the ledger's clock in it */
 	bool stale;
 } stacks[SIM_NR_STACKS];
 
 #define SEEN_MARKED 0x100
+#define SEEN_PLAIN 0x400
+#define SEEN_BOOK 0x200 /* an oracle wrote it last: no part of the hash, see books.c */
 
 static void *reserve(u64 size, u64 at)
 {
@@ -118,6 +125,24 @@ bool conflicting(u64 addr, u64 size, bool write)
 	return is_conflict(word_seen[w]);
 }
 
+bool word_shared(u64 w)
+{
+	return is_conflict(word_seen[w]);
+}
+
+bool word_may_race(u64 w)
+{
+	return word_seen[w] & SEEN_PLAIN && is_conflict(word_seen[w]);
+}
+
+void note_plain(u64 w)
+{
+	if (word_seen[w] & SEEN_PLAIN || frozen)
+		return;
+	word_seen[w] |= SEEN_PLAIN;
+	learned |= is_conflict(word_seen[w]);
+}
+
 u64 next_conflict(u64 addr)
 {
 	for (u64 w = addr ? ((addr - SIM_ARENA) >> 3) + 1 : 0; w < WORDS; w++)
@@ -143,15 +168,13 @@ void note_read(u64 addr, u64 size)
 	}
 }
 
-/* In this segment: kept for the hash, or for an oracle alone. */
-#define KEPT (epoch << 1 | 1)
-#define KEPT_ORACLE (epoch << 1)
-
-static void keep_word(u64 w, enum entry kind, u32 kept)
+/* Once in a segment. */
+static void keep_word(u64 w)
 {
-	word_epoch[w] = kept;
+	word_epoch[w] = epoch;
 	undo_log[log_end++] = ((u64 *)SIM_ARENA)[w];
-	undo_log[log_end++] = (SIM_ARENA + w * 8) << 2 | kind;
+	undo_log[log_end++] = (SIM_ARENA + w * 8) << 2 | ENTRY_WORD |
+			      (word_seen[w] & SEEN_BOOK ? ENTRY_BOOK : 0);
 }
 
 void note_write(u64 addr, u64 size)
@@ -165,8 +188,11 @@ void note_write(u64 addr, u64 size)
 	for (u64 w = off >> 3; w <= (off + size - 1) >> 3; w++) {
 		see(w, true, false);
 		touch_word(w, true);
-		if (!own && word_epoch[w] != KEPT)
-			keep_word(w, ENTRY_WORD, KEPT);
+		if (own)
+			continue;
+		if (word_epoch[w] != epoch)
+			keep_word(w);
+		word_seen[w] &= (u16)~SEEN_BOOK;
 	}
 }
 
@@ -177,9 +203,28 @@ void note_oracle(u64 addr, u64 size)
 	if (quiet || off >= SIM_ARENA_SIZE ||
 	    (in_stacks(addr) && slot_of((void *)addr) == M.cpu[sim_cpu()].slot))
 		return;
-	for (u64 w = off >> 3; w <= (off + size - 1) >> 3; w++)
-		if (word_epoch[w] >> 1 != epoch)
-			keep_word(w, ENTRY_ORACLE, KEPT_ORACLE);
+	books_note_frame(addr);
+	for (u64 w = off >> 3; w <= (off + size - 1) >> 3; w++) {
+		if (word_epoch[w] == epoch)
+			continue;
+		keep_word(w);
+		word_seen[w] |= SEEN_BOOK;
+	}
+}
+
+void note_oracle_read(u64 addr, u64 size)
+{
+	u64 w = (addr - SIM_ARENA) >> 3;
+
+	if (w < WORDS && !(word_seen[w] & SEEN_BOOK))
+		note_read(addr, size);
+}
+
+/* What the model keeps outside of the arena, of an oracle's. */
+void note_beside(u64 *word)
+{
+	undo_log[log_end++] = *word;
+	undo_log[log_end++] = (u64)word << 2;
 }
 
 /* ---- Segments -------------------------------------------------------------------------------- */
@@ -196,7 +241,7 @@ void note_stack(unsigned int slot, void *sp)
 	log_end += words;
 	undo_log[log_end++] = stacks[slot].hash;
 	undo_log[log_end++] = (u64)sp;
-	undo_log[log_end++] = (u64)slot << 2 | ENTRY_STACK;
+	undo_log[log_end++] = (u64)stacks[slot].nr_since << 16 | (u64)slot << 2 | ENTRY_STACK;
 }
 
 void segment_begin(void)
@@ -217,12 +262,25 @@ unsigned int segment_depth(void)
 	return nr_segments;
 }
 
+static void undo_word(u64 last)
+{
+	u64 *p = (u64 *)((last & ~7UL) >> 2), w = ((u64)p - SIM_ARENA) >> 3;
+
+	*p = undo_log[log_end - 2];
+	log_end -= 2;
+	if (w >= WORDS)
+		return;
+	word_seen[w] = (u16)((word_seen[w] & ~SEEN_BOOK) | (last & ENTRY_BOOK ? SEEN_BOOK : 0));
+}
+
 static void undo_stack(void)
 {
-	unsigned int slot = (unsigned int)(undo_log[--log_end] >> 2);
+	u64 last = undo_log[--log_end];
+	unsigned int slot = (u16)last >> 2;
 	void *sp = (void *)undo_log[--log_end];
 	u64 words = (stack_top(slot) - (u64)sp) / 8;
 
+	stacks[slot].nr_since = (u8)(last >> 16);
 	stacks[slot].hash = undo_log[--log_end];
 	stacks[slot].stale = false;
 	log_end -= words;
@@ -236,9 +294,8 @@ void segment_undo(void)
 	while (log_end > s->log) {
 		u64 last = undo_log[log_end - 1];
 
-		if ((last & 3) == ENTRY_WORD || (last & 3) == ENTRY_ORACLE) {
-			*(u64 *)(last >> 2) = undo_log[log_end - 2];
-			log_end -= 2;
+		if ((last & 3) == ENTRY_WORD) {
+			undo_word(last);
 		} else if ((last & 3) == ENTRY_STACK) {
 			undo_stack();
 		} else {
@@ -252,7 +309,7 @@ void segment_undo(void)
 
 /* ---- Hashing --------------------------------------------------------------------------------- */
 
-static u64 mix(u64 a, u64 b)
+u64 mix(u64 a, u64 b)
 {
 	u64 h = (a ^ 0x9e3779b97f4a7c15ULL) * 0xff51afd7ed558ccdULL;
 
@@ -274,6 +331,20 @@ static u64 hash_words(u64 h, const u64 *p, u64 n)
 	return mix(h2 ^ (n ? *p : 0), h);
 }
 
+/* The stack without the moments of the ledger's clock, which books.c compares. */
+static const u64 *without_moments(unsigned int slot, const u64 *sp, u64 n)
+{
+	static u64 copy[STACK_SIZE / 8];
+
+	for (u64 i = 0; i < n; i++)
+		stacks[slot].nr_since += is_moment(sp[i]);
+	if (!stacks[slot].nr_since)
+		return sp;
+	for (u64 i = 0; i < n; i++)
+		copy[i] = is_moment(sp[i]) ? MOMENT : sp[i];
+	return copy;
+}
+
 static void hash_stack(unsigned int slot)
 {
 	void *sp = stacks[slot].stale ? stack_pointer(slot) : NULL;
@@ -283,7 +354,35 @@ static void hash_stack(unsigned int slot)
 	stacks[slot].stale = false;
 	memset((char *)sp - DIRTY_BELOW, 0, DIRTY_BELOW);
 	live_clear(sp, stack_top(slot));
-	stacks[slot].hash = hash_words(slot, sp, (stack_top(slot) - (u64)sp) / 8);
+	u64 n = (stack_top(slot) - (u64)sp) / 8;
+
+	stacks[slot].nr_since = 0;
+	stacks[slot].hash = hash_words(slot, oracles_on ? without_moments(slot, sp, n) : sp, n);
+}
+
+unsigned int stack_moments(unsigned int slot, u64 *to, unsigned int room)
+{
+	const u64 *sp = stacks[slot].nr_since ? stack_pointer(slot) : NULL;
+	unsigned int n = 0;
+
+	for (; sp && (u64)sp < stack_top(slot) && n < room; sp++)
+		if (is_moment(*sp))
+			to[n++] = *sp;
+	return n;
+}
+
+/* A word of memory is part of the hash unless an oracle wrote it last. */
+static void hash_word(u64 last, u64 old)
+{
+	u64 addr = (last & ~7UL) >> 2, w = (addr - SIM_ARENA) >> 3, now = *(u64 *)addr;
+
+	/* As it was: an oracle that has put a word of the kernel's back. */
+	if (old == now && !(last & ENTRY_BOOK))
+		word_seen[w] &= (u16)~SEEN_BOOK;
+	if (!(last & ENTRY_BOOK))
+		mem_hash ^= mix(addr, old);
+	if (!(word_seen[w] & SEEN_BOOK))
+		mem_hash ^= mix(addr, now);
 }
 
 /* Folds what the segment changed into the hashes. */
@@ -297,20 +396,18 @@ void segment_end(void)
 		u64 last = undo_log[end - 1];
 
 		if ((last & 3) == ENTRY_STACK) {
-			unsigned int slot = (unsigned int)(last >> 2);
+			unsigned int slot = (u16)last >> 2;
 
 			end -= 3 + (stack_top(slot) - undo_log[end - 2]) / 8;
 			continue;
 		}
-		u64 addr = last >> 2, old = undo_log[end - 2], now = *(u64 *)addr;
+		u64 addr = (last & ~7UL) >> 2;
 
 		end -= 2;
-		if ((last & 3) == ENTRY_ORACLE)
-			continue;
 		if (in_stacks(addr))
 			stacks[slot_of((void *)addr)].stale = true;
-		else if (old != now)
-			mem_hash ^= mix(addr, old) ^ mix(addr, now);
+		else if (addr - SIM_ARENA < SIM_ARENA_SIZE)
+			hash_word(last, undo_log[end]);
 	}
 	for (unsigned int i = 0; i < SIM_NR_STACKS; i++)
 		hash_stack(i);
@@ -342,7 +439,7 @@ static u64 hash_all(u64 h)
 		h = mix(h, hash_vcpu(&M.cpu[i]));
 	for (unsigned int i = 0; i < SIM_NR_STACKS; i++)
 		h = mix(h, stacks[i].hash);
-	return h;
+	return oracles_on ? mix(h, books_hash()) : h;
 }
 
 /* Who ran last tells what a switch costs. Where none costs anything, it is no part of the state. */
@@ -350,8 +447,10 @@ u64 state_hash(void)
 {
 	u64 who = unbounded ? 0 : (u64)M.last | (u64)M.home << 40;
 
-	return hash_all(mix(mem_hash, who | (u64)M.ticks << 8 | (u64)M.delays << 16 |
-					  (u64)M.fails << 24 | (u64)M.rounds << 32));
+	u64 h = hash_all(mix(mem_hash, who | (u64)M.ticks << 8 | (u64)M.delays << 16 |
+					       (u64)M.fails << 24 | (u64)M.rounds << 32));
+
+	return races_on ? mix(h, race_hash()) : h;
 }
 
 u64 state_hash_of_end(void)

@@ -32,6 +32,10 @@ static void marked(const volatile void *p, unsigned int size, enum op op, int or
 	order_instruction_over();
 	if (quiet || !in_arena(p))
 		return;
+	if (asking) {
+		note_read((u64)p, size);
+		return;
+	}
 	hung(pc);
 	if (conflicting((u64)p, size, op != OP_READ)) {
 		M.cpu[sim_cpu()].size = (u8)size;
@@ -75,6 +79,8 @@ static void plain_read(const void *p, u64 size, void *pc)
 		return;
 	hung(pc);
 	note_read((u64)p, size);
+	if (asking)
+		return;
 	frame_access((u64)p, pc);
 	if (races_on)
 		race_plain((u64)p, size, false, pc);
