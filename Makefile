@@ -66,8 +66,7 @@ include arch/$(ARCH)/port.mk
 CC := $(CROSS)gcc
 OBJCOPY := $(CROSS)objcopy
 NM := $(CROSS)nm
-SMALL := tests/% $(addprefix mm/,ledger% census% oracle% page_o%) $(addprefix kernel/,boot.% cmd% \
-	comm% cons% inject% line% lockd% panic% watch%) $(if $(filter debug,$(BUILD)),drivers/fdt%)
+include scripts/size.mk
 # Asked for when it is first needed, which is after scripts/setup has seen to the compiler.
 gcc_include = $(eval gcc_include := $$(shell $$(CC) -print-file-name=include))$(gcc_include)
 
@@ -111,9 +110,8 @@ $(O)/flags $(O)/sources: FORCE | build-tools
 	@mkdir -p $(@D)
 	@echo '$(text)' | cmp -s - $@ || echo '$(text)' > $@
 
-# Images have a limit, so what reports or is evidence is made small; and a debug build's boot.
-file_flags = $(if $(filter $(SMALL),$(filter-out tests/bench/%,$<)),-Os) \
-	$(if $(filter %.S,$<),-D__ASSEMBLY__)
+file_flags = $(if $(small),-Os) \
+	$(if $(filter %.S,$<),-D__ASSEMBLY__,$(if $(filter-out tests/%,$<),$(ONE)))
 
 # A build that fails must not leave the image of an earlier one to be run by mistake.
 $(O)/%.o: % $(O)/flags Makefile
@@ -126,7 +124,7 @@ $(O)/link.ld: arch/link.lds.S $(O)/flags
 		-x assembler-with-cpp $< -o $@
 
 # Two links: the functions of the first go as a table into the second, and must not have moved.
-link = $(CC) $(ARCH_CFLAGS) $(LDFLAGS) -T $(O)/link.ld $(OBJ)
+link = $(CC) $(FLAGS) $(ONE) $(LDFLAGS) -T $(O)/link.ld $(OBJ)
 $(O)/grace.elf: $(OBJ) $(O)/link.ld $(O)/sources scripts/mksyms.py
 	$(call say,LD,$@)
 	$(Q)rm -f $(OUTPUTS)
@@ -136,7 +134,7 @@ $(O)/grace.elf: $(OBJ) $(O)/link.ld $(O)/sources scripts/mksyms.py
 	$(Q)$(NM) -n $(O)/pass1.elf > $(O)/pass1.nm
 	$(Q)python3 scripts/mksyms.py < $(O)/pass1.nm > $(O)/syms.S
 	$(Q)$(CC) $(FLAGS) -c $(O)/syms.S -o $(O)/syms.o
-	$(Q)$(link) $(O)/syms.o -o $@
+	$(Q)$(link) $(O)/syms.o -Wl,-Map=$(O)/grace.map -o $@
 	$(Q)$(NM) -n $@ > $(O)/grace.nm
 	$(Q)python3 scripts/mksyms.py < $(O)/grace.nm | cmp -s - $(O)/syms.S || \
 		{ echo "$@: the second link moved functions" >&2; exit 1; }

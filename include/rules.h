@@ -320,9 +320,9 @@ enum rule_need {
 };
 
 struct rule_info {
-	const char *name, *id, *sentence, *where, *run, *by;
+	const char *name, *id, *sentence;
 	enum rule_need needs;
-	const char *known;
+	const char *where, *run, *by, *known; /* NULL where rules cannot be switched */
 };
 extern const struct rule_info rule_table[NR_RULES];
 

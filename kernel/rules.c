@@ -15,13 +15,19 @@
 #include <rules.h>
 #include <string.h>
 
+/* How to break a rule is of no use where it cannot be switched, and much text. */
+#ifdef GRACE_RULES_FIXED
+#define BREAKING(where, run, by, known) NULL, NULL, NULL, NULL
+#else
+#define BREAKING(where, run, by, known) where, run, by, known
+#endif
+
 const struct rule_info rule_table[NR_RULES] = {
 #define RULE_INFO(name, id, sentence, where, run, by, needs, known)                                \
-	[RULE_##name] = { #name, id, sentence, where, run, by, NEED_##needs, known },
+	[RULE_##name] = { #name, id, sentence, NEED_##needs, BREAKING(where, run, by, known) },
 	RULE_TABLE(RULE_INFO)
 #undef RULE_INFO
 };
-
 
 int rule_find(const char *name_or_id)
 {

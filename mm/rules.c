@@ -50,15 +50,21 @@ static const struct {
 #undef NEED_ENTRY
 };
 
+static void print_breaking(const struct rule_info *r)
+{
+	print_line("  enforced by %s; see docs/rules.md", r->where);
+	print_line("  without it: knockout=%s, then \"%s\"; reported by: %s", r->name,
+		   r->run, r->by);
+	print_line("  known by: %s", r->known);
+}
+
 static void print_one(const struct rule_info *r)
 {
 	bool has = machine_has(r->needs);
 
 	print_line("%s %s: %s", r->id, r->name, r->sentence);
-	print_line("  enforced by %s; see docs/rules.md", r->where);
-	print_line("  without it: knockout=%s, then \"%s\"; reported by: %s", r->name,
-		   r->run, r->by);
-	print_line("  known by: %s", r->known);
+	if (r->where)
+		print_breaking(r);
 	if (has)
 		print_line("  on this machine it matters");
 	else

@@ -11,6 +11,7 @@ bench_smp.py, and CHECK=1 without LANE checks both; lanes host and time are in
 bench_host.py and bench_time.py.
 """
 import os
+import re
 import subprocess
 import sys
 
@@ -32,26 +33,28 @@ INSN = (("insn", 1, "256M"), ("period", 2, "256M"), ("ipi", 2, "256M"))
 SWEEP = (("sweep", 1, "1G"),)
 
 
-SIZES = {"arch": "kernel", "drivers": "kernel", "kernel": "kernel", "mm": "kernel",
-         "tests": "tests", "syms.o": "symbols"}
+# A line of the map of a link: what a file brings to the image, if that is not zeroed memory.
+BROUGHT = re.compile(r"^ \.(?!bss)\S+\s+0x(\w+)\s+0x(\w+) (\S+)$", re.M)
+PARTS = {"tests": "tests", "syms.o": "symbols"}  # all else is the kernel
 
 
 def measure_size(arch):
-    """Bytes of text and data that the objects of the release build bring, and a list by object."""
+    """Bytes of text and data in the image of the release build, and a list by object."""
     folder = qemu.output_dir({"arch": arch, **BOX})
-    objects = sorted(os.path.join(path, name) for path, _, names in os.walk(folder)
-                     for name in names if name.endswith(".o") and name != "syms0.o"
-                     and "shim" not in path)
-    done = subprocess.run(["size", *objects], stdout=subprocess.PIPE, text=True, check=True)
-    rows = [line.split() for line in done.stdout.splitlines()[1:]]
-    sizes = sorted(((int(r[0]) + int(r[1]), os.path.relpath(r[5], folder)) for r in rows),
-                   reverse=True)
+    with open(f"{folder}/grace.map", encoding="utf-8") as file:
+        brought = BROUGHT.findall(file.read())
+    sizes, figures = {}, {}
+    for address, size, path in brought:
+        inside = path.startswith(folder)
+        name = os.path.relpath(path, folder) if inside else "kernel, compiled as one"
+        if int(address, 16) >> 63 and int(size, 16):
+            sizes[name] = sizes.get(name, 0) + int(size, 16)
     os.makedirs(OUT, exist_ok=True)
     with open(f"{OUT}/{arch}-size.txt", "w", encoding="utf-8") as file:
-        file.writelines(f"{size:7} {name}\n" for size, name in sizes)
-    figures = {}
-    for size, name in sizes:
-        row = "size-" + SIZES[name.split("/")[0]]
+        file.writelines(f"{sizes[name]:7} {name}\n" for name in
+                        sorted(sizes, key=sizes.get, reverse=True))
+    for name, size in sizes.items():
+        row = "size-" + PARTS.get(name.split("/", maxsplit=1)[0], "kernel")
         figures[row] = [figures.get(row, [0])[0] + size, 1]
     return figures
 

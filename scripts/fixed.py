@@ -4,9 +4,10 @@
 
     fixed.py PORT...    for release builds with RULES=fixed that are there already
 
-Each source with a rule(NAME) is compiled once more with `true` written in its place, by the
-compiler line of that build. The disassembly, relocations included, has to be the same; and neither
-the objects nor the linked kernel may know of rules_off, which the switches live in.
+Each source with a rule(NAME) is compiled as it is and with `true` written in its place, by the
+compiler line of that build, which makes objects of it here that are not yet one with the others.
+The disassembly, relocations included, has to be the same; and neither the objects nor the linked
+kernel may know of rules_off, which the switches live in.
 """
 import os
 import re
@@ -33,13 +34,18 @@ def disassembly(tool, path):
     return output([tool, "-dr", path]).split("\n")[3:]
 
 
-def without_rules(path, compiler, folder):
-    """The object of a source in which every rule(NAME) reads `true`."""
-    text = rulebook.read(".", path)
-    done = os.path.join(folder, path.replace("/", "-") + ".o")
+def compiled(path, compiler, done, text):
+    """The object of a source that reads like that."""
     output(compiler + ["-iquote", os.path.dirname(path), "-x", "c", "-c", "-", "-o", done],
-           input=f'# 1 "{path}"\n' + rulebook.GUARD.sub("true", text))
+           input=f'# 1 "{path}"\n' + text)
     return done
+
+
+def with_and_without(path, compiler, folder):
+    """The objects of a source, and of the same in which every rule(NAME) reads `true`."""
+    text, done = rulebook.read(".", path), os.path.join(folder, path.replace("/", "-"))
+    return (compiled(path, compiler, done + ".o", text),
+            compiled(path, compiler, done + ".true.o", rulebook.GUARD.sub("true", text)))
 
 
 def check(arch):
@@ -52,14 +58,14 @@ def check(arch):
     faults, guards, instructions = [], 0, 0
     with tempfile.TemporaryDirectory() as folder:
         for path in sources:
-            own, plain = f"{where}/{path}.o", without_rules(path, compiler, folder)
+            own, plain = with_and_without(path, compiler, folder)
             code = disassembly(tools + "objdump", own)
             guards += len(rulebook.guards(rulebook.read(".", path)))
             instructions += sum(":\t" in line for line in code)
             if code != disassembly(tools + "objdump", plain):
-                faults.append(f"{own}: not the code that it is without rule()")
+                faults.append(f"{path}: not the code that it is without rule()")
             if SWITCHES in output([tools + "nm", own]):
-                faults.append(f"{own}: refers to {SWITCHES}")
+                faults.append(f"{path}: refers to {SWITCHES}")
     if SWITCHES in output([tools + "nm", f"{where}/grace.elf"]):
         faults.append(f"{where}/grace.elf: holds {SWITCHES}")
     return faults, (f"{arch}: RULES=fixed: {guards} guards in {len(sources)} files; "

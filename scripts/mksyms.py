@@ -4,7 +4,8 @@
 
 The table stands behind all functions, so that the second link moves none of them: count (u64), then
 for each function in order of address its offset from image_start (u32); for the first of each RUN
-of functions the offset of its name from the first name (u32); then the names.
+of functions the offset of its name from the first name (u32); then the names, without what the
+compiler puts behind the names of parts and variants of functions.
 """
 import sys
 
@@ -18,9 +19,11 @@ def main():
             parts = line.split()
             if parts[-1] == "image_start":
                 start = int(parts[0], 16)
-            if len(parts) == 3 and parts[1] in "tTwW" and parts[2][0] not in ".$":
+            # What stands below the image is names of sources, for debuggers.
+            if len(parts) == 3 and parts[1] in "tTwW" and parts[2][0] not in ".$" and \
+                    int(parts[0], 16) >> 63:
                 if not syms or syms[-1][0] != int(parts[0], 16):
-                    syms.append((int(parts[0], 16), parts[2]))
+                    syms.append((int(parts[0], 16), parts[2].split(".")[0]))
     out = ['.section .symbols, "a"', ".balign 8", ".globl symbol_table", "symbol_table:",
            f".8byte {len(syms)}"]
     out += [f".4byte {addr - start:#x}" for addr, _ in syms]

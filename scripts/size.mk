@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+# What is compiled for speed, and what to be small.
+#
+# A release's kernel is compiled as one (its tests are not): calls between files are inlined, and
+# nothing begins on an address of its own. A call that is a function's last is a jump, so that a
+# backtrace lacks the caller; and a frame that was inlined was never there.
+ONE := $(if $(filter release,$(BUILD)),-flto -flto-partition=one -foptimize-sibling-calls \
+	$(addprefix -fno-align-,functions jumps loops labels))
+
+# There all is small but what rows of docs/performance.md meet.
+FAST := $(addprefix mm/,boot_a% buddy.% fault.% gup.% kmap.% mmap.% mmu_g% page_a% page_i% \
+	page_r% pgt% ptd% slab.% table_l% tlb.% uacc% unmap.% vma.%) \
+	$(addprefix kernel/,idle.% mutex.% rcu% rwsem.% sched.% smp.% string.% time.% trap.% \
+	wait.%) \
+	$(addprefix drivers/,apic.% fdt% gic% imsic%) \
+	$(addprefix arch/%/,cpu.c irq.c mmu.c sbi.c trap.c)
+
+# In the other builds what reports or is evidence is small, and in a debug build what only boots.
+SMALL := tests/% $(addprefix mm/,ledger% census% oracle% page_o%) \
+	$(addprefix kernel/,boot.% cmd% comm% cons% inject% line% lockd% panic% watch%) \
+	$(if $(filter debug,$(BUILD)),drivers/fdt%)
+
+small = $(filter-out tests/bench/%,$(if $(ONE),$(filter-out $(FAST),$<),$(filter $(SMALL),$<)))
