@@ -103,7 +103,7 @@ static u64 edge_cycles, edge_insn; /* one moment by both clocks */
 /*
  * A tick of the timer's clock may be a hundred instructions (10 MHz on riscv64), too coarse to
  * measure with. Where it changes, both clocks are read: from there an expiry can be counted on in
- * instructions, of which one takes one ns here.
+ * instructions, of which one takes one ns here. It is near by, as no clock's frequency is exact.
  */
 static void find_edge(void)
 {
@@ -146,6 +146,7 @@ static u64 latest_during(void (*fn)(vaddr_t va), vaddr_t va)
 	timer_init(&timer, fired);
 	latest = 0;
 	for (u64 ns = FAR_NS; ns < FAR_NS + REACH_NS; ns += STEP_NS) {
+		find_edge();
 		preempt_disable();
 		timer_start(&timer, ns);
 		fn(va);
@@ -161,7 +162,6 @@ void bench_irqoff(void)
 	vaddr_t va = bench_window(0);
 
 	bench_map(mm, va, MANY);
-	find_edge();
 	u64 without = latest_during(spin_with_interrupts_on, va);
 	u64 with = latest_during(walk_many, va);
 
