@@ -71,10 +71,14 @@ SECTIONS
 		percpu_start = .;
 		*(.percpu)
 		. = ALIGN(64);
+	} :data
+	.percpu_zeroed (NOLOAD) : LMA(.percpu_zeroed) {
+		bss_start = .;
+		*(.bss.percpu)
+		. = ALIGN(64);
 		percpu_end = .;
 	} :data
 	.bss : LMA(.bss) {
-		bss_start = .;
 		*(.bss.page_aligned)
 		*(.bss .bss.* COMMON)
 		. = ALIGN(LINK_ALIGN);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Per-CPU data. Variables live in the image's .percpu section, which is CPU 0's copy; every other
- * CPU has a copy at the same offset in an area of its own.
+ * Per-CPU data. Variables live between percpu_start and percpu_end, in CPU 0's copy; every other
+ * CPU has a copy at the same offset in an area of its own. Those that begin as zero are behind the
+ * others, where the image in the file ends and its zeroed memory begins.
  *
  * this_cpu(x) is an lvalue. The caller keeps preemption or interrupts off for as long as it must
  * stay this CPU's.
@@ -12,7 +13,8 @@
 #include <cpumask.h>
 #include <types.h>
 
-#define DEFINE_PER_CPU(type, name) __section(".percpu") __aligned(8) typeof(type) name
+#define DEFINE_PER_CPU(type, name) __section(".bss.percpu") __aligned(8) typeof(type) name
+#define DEFINE_PER_CPU_INIT(type, name) __section(".percpu") __aligned(8) typeof(type) name
 #define DECLARE_PER_CPU(type, name) extern typeof(type) name
 
 /* Distance from the image's copy to CPU n's; 0 for CPU 0. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The per-CPU areas: CPU 0's is the image's .percpu section itself, the others are copies of it.
+ * The per-CPU areas: CPU 0's is the variables in the image themselves, the others are copies of it.
  *
- * The copies are made before anything but the port's first steps has written to the section, so
+ * The copies are made before anything but the port's first steps has written to the variables, so
  * they hold the initial values. See also: <percpu.h>.
  */
 #include <boot.h>

@@ -474,7 +474,7 @@ TEST(locks, atomic_results)
 
 /* ---- Per-CPU data ------------------------------------------------------------------------ */
 
-static DEFINE_PER_CPU(u64, own_count) = 77;
+static DEFINE_PER_CPU_INIT(u64, own_count) = 77;
 
 static void count_own(void *unused)
 {

@@ -18,7 +18,7 @@ _Static_assert(offsetof(struct arch_context, sp) == CTX_SP, "switch.S");
 _Static_assert(offsetof(struct thread, ctx) == 0, "switch.S");
 
 DEFINE_PER_CPU(struct thread *, kernel_current);
-DEFINE_PER_CPU(vaddr_t, emergency_sp) = (vaddr_t)emergency_stack_top;
+DEFINE_PER_CPU_INIT(vaddr_t, emergency_sp) = (vaddr_t)emergency_stack_top;
 
 static bool has_pan;
 bool has_cycle_counter;

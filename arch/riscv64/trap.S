@@ -119,7 +119,7 @@ save_rest:
 	sret
 
 	/* Each CPU's stack for reporting that a stack has overflowed. */
-	.section .percpu, "aw"
+	.section .bss.percpu, "aw", %nobits
 	.balign	16
 	.skip	8192
 	.balign	16

@@ -10,7 +10,7 @@ SIM_WATCH := $(if $(SANITIZE),-fsanitize=undefined -fno-sanitize=bool -fno-sanit
 # The compiler's counters are no data of the kernel: all but they go to the arena.
 sim_data = --rename-section .data=.kdata --rename-section .bss=.kbss $(if $(COVERAGE),$$(objdump -h \
 	$@ | awk '$$2 ~ /^[.](data|bss)[.]/ && $$2 !~ /gcov/ { print "--rename-section", $$2 "=.k" \
-	substr($$2, 2) }'))
+	substr($$2, 2) }'),--rename-section .bss.percpu=.kbss.percpu)
 SIM_CC ?= gcc
 SIM_KERNEL := $(addprefix kernel/,balance.c hotplug.c idle.c mutex.c percpu.c rcu.c rcu_callback.c rules.c rwsem.c \
 	sched.c smp.c spinlock.c string.c thread.c time.c trap.c vsnprintf.c wait.c) \

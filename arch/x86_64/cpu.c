@@ -54,7 +54,7 @@ struct cpu_tables {
 	struct tss tss;
 	char *ist_block;
 };
-static DEFINE_PER_CPU(struct cpu_tables, cpu_tables) = { .ist_block = boot_ist_block };
+static DEFINE_PER_CPU_INIT(struct cpu_tables, cpu_tables) = { .ist_block = boot_ist_block };
 
 extern char trap_stubs[256][16];
 

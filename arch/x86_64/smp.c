@@ -37,7 +37,7 @@
 
 static DEFINE_PER_CPU(bool, parked);
 DEFINE_PER_CPU(unsigned long, percpu_self);
-DEFINE_PER_CPU(struct thread *, current_thread) = &init_thread;
+DEFINE_PER_CPU_INIT(struct thread *, current_thread) = &init_thread;
 
 /* ---- Starting ----------------------------------------------------------------------------- */
 
