@@ -15,14 +15,15 @@ extern unsigned long percpu_self;
 extern struct thread *current_thread;
 
 /*
- * A memory operand, not volatile: the load stays behind the compiler barrier of the caller's
- * preempt_disable(), and the value is used again only while no such barrier comes between.
+ * Volatile: the load stays behind the compiler barrier of the caller's preempt_disable(), and a
+ * thread that has been to sleep asks again. A memory operand alone would not do where the kernel is
+ * compiled as one: there it is known that no C stores to percpu_self once threads run.
  */
 static inline unsigned long arch_percpu_offset(void)
 {
 	unsigned long offset;
 
-	__asm__("movq %%gs:%1, %0" : "=r"(offset) : "m"(percpu_self));
+	__asm__ __volatile__("movq %%gs:%1, %0" : "=r"(offset) : "m"(percpu_self));
 	return offset;
 }
 
