@@ -85,13 +85,21 @@ u64 ledger_now(void);
 /* The ports tell what they carried out, when it is over. Any context but NMI; lockless. */
 void ledger_invalidated(const struct ledger_drop *drop);
 
-/* A leaf entry of level at va that led to page (NULL: none) has just been cleared. */
+/*
+ * A leaf entry of level at va that led to page (NULL: none) has just been cleared, and had been
+ * accessed. (One that had not is owed by nobody: <arch.h>, PA_ACCESSED.)
+ */
 void ledger_clear(struct mm *mm, struct page *page, vaddr_t va, unsigned int level);
 /* The entry of level at va that led to table pt has just been cleared. */
 void ledger_unhook(struct mm *mm, struct ptdesc *pt, vaddr_t va, unsigned int level);
 /* Leaf entries in [start, end) have just lost a permission; no frame is freed for it. */
 void ledger_protect(struct mm *mm, vaddr_t start, vaddr_t end);
 
+/*
+ * The gather takes the page, whose entry was cleared, for one that no TLB leads to: there must be
+ * no debt [T11].
+ */
+void ledger_spare(struct page *page);
 /*
  * The gather's flush is over and it drops its reference: the debt must be paid, or be a lazy CPU's,
  * and is struck off. The mm of the debt is alive.
@@ -211,6 +219,9 @@ static inline void ledger_unhook(struct mm *mm, struct ptdesc *pt, vaddr_t va, u
 {
 }
 static inline void ledger_protect(struct mm *mm, vaddr_t start, vaddr_t end)
+{
+}
+static inline void ledger_spare(struct page *page)
 {
 }
 static inline void ledger_settle(struct page *page)

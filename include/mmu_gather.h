@@ -51,7 +51,10 @@ void tlb_gather_mmu(struct mmu_gather *tlb, struct mm *mm);
 void tlb_gather_mmu_fullmm(struct mmu_gather *tlb, struct mm *mm);
 void tlb_finish_mmu(struct mmu_gather *tlb);
 
-/* Notes that leaves of level were cleared in [start, end) [G4]. Under the table's lock. */
+/*
+ * Notes that leaves of level were cleared in [start, end) that a TLB may hold [G4]. Under the
+ * table's lock, as tlb_spare().
+ */
 void tlb_record(struct mmu_gather *tlb, vaddr_t start, vaddr_t end, unsigned int level);
 /*
  * Collects a run of pages whose entries were cleared and recorded, under the table's lock: the
@@ -68,6 +71,11 @@ static inline unsigned int tlb_room(const struct mmu_gather *tlb)
 	return inject(TINY) ? 1 : tlb->active->max - tlb->active->nr;
 }
 __must_check bool tlb_remove_pages(struct mmu_gather *tlb, unsigned int nr);
+/*
+ * Instead of tlb_record(), before tlb_remove_pages(): nr entries were cleared, of the pages at
+ * tlb_slots() if they have any, that no TLB holds [T11].
+ */
+void tlb_spare(struct mmu_gather *tlb, unsigned int nr);
 /* The same for one page. */
 static inline __must_check bool tlb_remove_page(struct mmu_gather *tlb, struct page *page)
 {
@@ -86,6 +94,7 @@ void tlb_flush_mmu(struct mmu_gather *tlb);
 
 struct gather_stats {
 	u64 gathers, nested, pages, tables, batches;
+	u64 spared; /* leaves that needed no flush: nobody had used them */
 	u64 page_batch_failures;  /* flushed early instead */
 	u64 table_batch_failures; /* fallback by expedited grace period */
 	u64 tables_under_walker;  /* unhooked while a walker was inside the mm (debug) */

@@ -159,6 +159,12 @@
 	  "fault=switch:1:500|test tlb.switching*;test tlb.switching*;stress=5",                   \
 	  "assertion", ALWAYS,                                                                     \
 	  "Linux 38cf307c1f20")                                                                    \
+	X(ACCESSED_FLUSHED, "T11",                                                                 \
+	  "an entry is left out of the flush only if the value exchanged shows that it was "       \
+	  "never accessed",                                                                        \
+	  "may_be_held() in mm/unmap.c", "stress=5",                                               \
+	  "ledger", ALWAYS,                                                                        \
+	  "Intel SDM vol. 3, 4.10.2.3, and the like of it in the other manuals")                   \
 	X(TABLE_MASK_FIRST, "P1",                                                                  \
 	  "with trees by CPU, a CPU is in a table's mask before the table hangs in its tree",      \
 	  "hang() in mm/cpu_tree.c",                                                               \
@@ -217,12 +223,12 @@
 	X(REF_NOT_ZERO, "U3",                                                                      \
 	  "a page reference is taken only if the count is not zero",                               \
 	  "ref_get() in mm/gup.c", "test rule.U3_count*;stress=10",                                \
-	  "counts", UNMASKABLE_REDUNDANT,                                                          \
+	  "counts", ALWAYS,                                                                        \
 	  "Linux: try_grab_folio_fast()")                                                          \
 	X(RECHECK_LEAF, "U4",                                                                      \
 	  "after the reference, the leaf entry is read again",                                     \
 	  "gup_one() in mm/gup.c", "test rule.U4_changed_leaf*",                                   \
-	  "rule.U4_changed_leaf_is_refused", UNMASKABLE_REDUNDANT,                                 \
+	  "rule.U4_changed_leaf_is_refused", ALWAYS,                                               \
 	  "Linux: the second look of gup_fast_pte_range()")                                        \
 	X(RECHECK_TABLE, "U5",                                                                     \
 	  "after the reference, the entry above it is read again",                                 \

@@ -397,6 +397,14 @@ static void page_due(struct page *page, const struct ledger_claim *claim)
 	page->debug.debt_owed = 0;
 }
 
+void ledger_spare(struct page *page)
+{
+	page_due(page, &(struct ledger_claim){ .page = page,
+					       .rule = RULE_ACCESSED_FLUSHED,
+					       .event = "the gather takes the page for one that "
+							"nobody used" });
+}
+
 void ledger_settle(struct page *page)
 {
 	page_due(page, &(struct ledger_claim){ .page = page,

@@ -42,7 +42,8 @@ static enum rule rule_of(const struct mm_ledger *books, const struct ledger_debt
 {
 	if (d->protect)
 		return RULE_PROTECT_FLUSHED;
-	if (!books || otherwise == RULE_LAZY_CATCHES_UP || otherwise == RULE_ABSENCE_DROPPED)
+	if (!books || otherwise == RULE_LAZY_CATCHES_UP || otherwise == RULE_ABSENCE_DROPPED ||
+	    otherwise == RULE_ACCESSED_FLUSHED)
 		return otherwise;
 	if (miss == MISS_TAG)
 		return RULE_TAG_AFTER_CLEAR;

@@ -120,6 +120,13 @@ void tlb_record(struct mmu_gather *tlb, vaddr_t start, vaddr_t end, unsigned int
 		record(tlb, start, end, level);
 }
 
+void tlb_spare(struct mmu_gather *tlb, unsigned int nr)
+{
+	count(spared, nr);
+	for (unsigned int i = 0; debug_build && i < nr; i++)
+		ledger_spare(tlb_slots(tlb)[i]);
+}
+
 /* ---- Pages ------------------------------------------------------------------------------- */
 
 /* Deep inside teardown, perhaps for want of memory: never waits for memory [G7]. */

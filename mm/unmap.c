@@ -7,9 +7,9 @@
  * nobody.
  * Why apart from freeing. Here entries are cleared; what they pointed to is still in use by TLBs
  * and walkers, and goes into the gather, which knows when it may die.
- * Rules: T4, L2; G4 (what is cleared is recorded). Locks: mmap_lock at least for reading, with the
- * range's VMAs detached (munmap) or kept (madvise); each table's own lock around the change of its
- * entries. See also: mm/mmu_gather.c, mm/mmap.c.
+ * Rules: T4, T11, L2; G4 (what is cleared is recorded). Locks: mmap_lock at least for reading, with
+ * the range's VMAs detached (munmap) or kept (madvise); each table's own lock around the change of
+ * its entries. See also: mm/mmu_gather.c, mm/mmap.c.
  */
 #include <cpu_tree.h>
 #include <inject.h>
@@ -26,20 +26,53 @@ struct zap {
 	vaddr_t va;
 };
 
+static inline bool accessed(u64 bits)
+{
+	return pte_attr((pte_t){ bits }) & PA_ACCESSED;
+}
+
 /*
- * Takes the leaf at ptep out. The table's lock held. Its page, or NULL for a special one.
+ * Whether a TLB may hold one of the leaves that had these bits, together, when they were exchanged
+ * for none. What was not accessed until then never will be: the CPU sets the mark in what stands in
+ * memory, and only then keeps or uses the entry (<arch.h>, PA_ACCESSED). What it may keep instead
+ * is that there was nothing to be used, as A5 says of absence.
+ * Intel SDM vol. 3, 4.10.2.3: no translation is cached unless all entries used have the accessed
+ * flag. DDI 0487 D8, on the Access flag: an entry without it is not cached in a TLB. RISC-V
+ * privileged specification, 4.3.2: the flag is set by one atomic step with the check of the entry
+ * as it is in memory, or the access faults.
+ *
+ * RACE T11. The first use comes just before the clearing:
+ *   unmapper                               MMU of CPU 1              next owner
+ *   reads the entry: not accessed          .
+ *   .                                      marks it accessed
+ *   exchanges it for none                  TLB: va -> page
+ *   "nobody used it": flushes nothing      .
+ *   frees the page                         .                         gets it
+ *   .                                      writes at va: into it     finds foreign bytes
  */
-static inline struct page *zap_leaf(struct mm *mm, pte_t *ptep, vaddr_t va, unsigned int level)
+static inline bool may_be_held(u64 bits)
+{
+	return rule(ACCESSED_FLUSHED) && accessed(bits); /* knocked out: takes none for accessed */
+}
+
+/*
+ * Takes the leaf at ptep out, and adds its bits to *bits. The table's lock held. Its page, or NULL
+ * for a special one.
+ */
+static inline struct page *zap_leaf(struct mm *mm, pte_t *ptep, vaddr_t va, unsigned int level,
+				    u64 *bits)
 {
 	/*
 	 * Full barrier: the entry is clear before the mm's mask is read [T1] and before the page's
 	 * count is dropped. Pairs with gup_one() in mm/gup.c: its reference, then second look. [U4]
 	 */
 	pte_t pte = user_entry_take(ptep, level);
+	*bits |= pte.val;
 	struct page *page = pte_attr(pte) & PA_SPECIAL ? NULL : pte_page(pte);
 
 	trace(CLEAR, mm->id, pte_pa(pte), va);
-	ledger_clear(mm, page, va, level);
+	if (accessed(pte.val))
+		ledger_clear(mm, page, va, level);
 	inject_delay(CLEAR_WINDOW);
 	if (!page)
 		return NULL;
@@ -52,13 +85,14 @@ static inline struct page *zap_leaf(struct mm *mm, pte_t *ptep, vaddr_t va, unsi
 
 /*
  * Zaps the leaves of a run, as far as the gather has room for their pages without another look at
- * it. What is the same for all is done once: the record. True: the gather is full.
+ * it. What is the same for all is done once: the record, if any of them needs one. True: the gather
+ * is full.
  */
 static __always_inline bool zap_run(struct mmu_gather *tlb, struct zap *z, unsigned int level)
 {
 	struct page **slot = tlb_slots(tlb), **const slots = slot, **limit = slot + tlb_room(tlb);
 	pte_t *const begin = z->ptep, *ptep = begin, *first = NULL, *last = NULL;
-	u64 span = pt_span(level);
+	u64 span = pt_span(level), bits = 0;
 
 	while (ptep < z->end && slot < limit) {
 		pte_t *stop = min(z->end, ptep + (limit - slot)); /* room for as many */
@@ -69,7 +103,8 @@ static __always_inline bool zap_run(struct mmu_gather *tlb, struct zap *z, unsig
 			if (!pte_present(pte) || !pte_leaf(pte, level))
 				continue;
 			struct page *page =
-			    zap_leaf(tlb->mm, ptep, z->va + (u64)(ptep - begin) * span, level);
+			    zap_leaf(tlb->mm, ptep, z->va + (u64)(ptep - begin) * span, level,
+				     &bits);
 
 			*slot = page;
 			slot += page != NULL;
@@ -84,8 +119,11 @@ static __always_inline bool zap_run(struct mmu_gather *tlb, struct zap *z, unsig
 	z->ptep = ptep;
 	if (!first)
 		return false;
-	tlb_record(tlb, va + (u64)(first - begin) * span, va + (u64)(last + 1 - begin) * span,
-		   level);
+	if (may_be_held(bits))
+		tlb_record(tlb, va + (u64)(first - begin) * span,
+			   va + (u64)(last + 1 - begin) * span, level);
+	else
+		tlb_spare(tlb, (unsigned int)(slot - slots));
 	return tlb_remove_pages(tlb, (unsigned int)(slot - slots));
 }
 
@@ -93,13 +131,17 @@ static __always_inline bool zap_run(struct mmu_gather *tlb, struct zap *z, unsig
 static __always_inline bool zap_one(struct mmu_gather *tlb, struct zap *z, unsigned int level)
 {
 	pte_t *ptep = z->ptep++, pte = pte_read(ptep);
+	u64 bits = 0;
 
 	if (!pte_present(pte) || !pte_leaf(pte, level))
 		return false;
-	struct page *page = zap_leaf(tlb->mm, ptep, z->va, level);
+	struct page *page = zap_leaf(tlb->mm, ptep, z->va, level, &bits);
 
 	*tlb_slots(tlb) = page;
-	tlb_record(tlb, z->va, z->va + pt_span(level), level);
+	if (may_be_held(bits))
+		tlb_record(tlb, z->va, z->va + pt_span(level), level);
+	else
+		tlb_spare(tlb, page != NULL);
 	return tlb_remove_pages(tlb, page != NULL);
 }
 

@@ -66,7 +66,7 @@ static bool stuck_make(struct stuck *s, bool dontneed)
 	if (!test_needs_cpus(3))
 		return false;
 	s->mm = test_mm_enter();
-	s->va = s->mm ? test_map(s->mm, 1, MAP_POPULATE) : 0;
+	s->va = s->mm ? test_map_used(s->mm, 1) : 0;
 	if (!s->va || !test_set_tlb_mode(false) ||
 	    !job_make(&s->job, test_cpu(2), s->mm, s->va, dontneed))
 		return false;
@@ -152,7 +152,7 @@ TEST(rule, T4_table_lock_is_free_during_a_flush)
 TEST(rule, G3_walk_caches_go_with_tables)
 {
 	struct mm *mm = test_mm_enter();
-	vaddr_t va = mm ? test_map(mm, 4, MAP_POPULATE) : 0;
+	vaddr_t va = mm ? test_map_used(mm, 4) : 0;
 	struct tlb_stats before, after;
 
 	test_plain_batches_begin();
@@ -264,7 +264,7 @@ TEST(rule, G5_second_dontneed_waits_for_the_first)
 	if (!test_needs_cpus(4))
 		return;
 	struct mm *mm = test_mm_enter();
-	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
+	vaddr_t va = mm ? test_map_used(mm, 1) : 0;
 
 	if (va && test_set_tlb_mode(false) && job_make(&first, test_cpu(2), mm, va, true) &&
 	    job_make(&second, test_cpu(3), mm, va, true)) {
@@ -336,7 +336,7 @@ TEST(rule, G7_unmapping_without_memory)
 	struct mm *mm = test_mm_enter();
 	struct gather_stats before, after;
 	struct hog hog;
-	vaddr_t va = mm ? test_map(mm, 120, MAP_POPULATE) : 0;
+	vaddr_t va = mm ? test_map_used(mm, 120) : 0;
 
 	thread_set_allowed(current, cpumask_of(test_cpu(0)));
 	if (va) {
@@ -360,7 +360,7 @@ TEST(gather, exit_without_memory)
 	struct mm *mm = test_mm_enter();
 	struct gather_stats before, after;
 	struct hog hog;
-	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
+	vaddr_t va = mm ? test_map_used(mm, 1) : 0;
 
 	thread_set_allowed(current, cpumask_of(test_cpu(0)));
 	if (!va)
@@ -391,7 +391,7 @@ TEST(rule, F1_tables_wait_for_readers)
 		return;
 	}
 	struct mm *mm = test_mm_enter();
-	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
+	vaddr_t va = mm ? test_map_used(mm, 1) : 0;
 
 	if (va && hold_start(&h, test_cpu(1), HOLD_PREEMPT, NULL)) {
 		struct page *table = &ptep_ptdesc(test_ptep(mm->root, va, 0))->page;
@@ -423,7 +423,7 @@ TEST(rule, F2_fallback_waits_for_every_walker)
 	if (!test_needs_cpus(3))
 		return;
 	struct mm *mm = test_mm_enter();
-	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
+	vaddr_t va = mm ? test_map_used(mm, 1) : 0;
 
 	if (va && job_make(&j, test_cpu(2), mm, va, false)) {
 		bool held = hold_start(&h, test_cpu(1), HOLD_PREEMPT, NULL);
@@ -472,7 +472,7 @@ TEST(rule, F3_descriptor_outlives_the_table)
 		return;
 	}
 	struct mm *mm = test_mm_enter();
-	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
+	vaddr_t va = mm ? test_map_used(mm, 1) : 0;
 	struct job j;
 
 	if (va && job_make(&j, test_cpu(1), mm, va, false)) {
@@ -548,7 +548,7 @@ TEST(gather, tables_are_counted)
 TEST(gather, policy_is_counted)
 {
 	struct mm *mm = test_mm_enter();
-	vaddr_t va = mm ? test_map(mm, 30, MAP_POPULATE) : 0;
+	vaddr_t va = mm ? test_map_used(mm, 30) : 0;
 	struct gather_stats before, after;
 
 	if (va) {

@@ -4,11 +4,13 @@
  *
  * What the CPU does with them is the port's contract: test_arch_codec.c, entry 5. (An access by
  * speculation may mark a page that nobody touched; nothing here leads it to these.)
- * See also: mm/fault.c.
+ * Rules: T11, that what nobody accessed needs no flush.
+ * See also: mm/fault.c, mm/unmap.c, tests/sim/unused_page.c.
  */
 #include "testlib.h"
 
 #include <gup.h>
+#include <mmu_gather.h>
 #include <tlb.h>
 
 #define RW (PROT_READ | PROT_WRITE)
@@ -117,6 +119,79 @@ TEST(marks, protection_keeps_them)
 		EXPECT_EQ(test_peek(va, &value), 0);
 		EXPECT_EQ(test_poke(va, 1), -EFAULT);
 		EXPECT_EQ(marks_at(mm, va), PA_ACCESSED);
+	}
+	if (mm)
+		test_mm_leave(mm);
+}
+
+/* ---- What nobody accessed is in no TLB ----------------------------------------------------- */
+
+struct told {
+	u64 flushes, with_tables, cpus, spared;
+};
+
+static struct told told_now(void)
+{
+	struct gather_stats g;
+	struct tlb_stats t;
+
+	gather_get_stats(&g);
+	tlb_get_stats(&t);
+	return (struct told){ t.flush_range + t.flush_mm, t.flush_tables, t.targets, g.spared };
+}
+
+/* What unmapping the pages adds to the counts. */
+static struct told unmap(struct mm *mm, vaddr_t va, u64 pages)
+{
+	struct told before = told_now(), now;
+
+	EXPECT_EQ(mm_munmap(mm, va, pages * PAGE_SIZE), 0);
+	now = told_now();
+	return (struct told){ now.flushes - before.flushes, now.with_tables - before.with_tables,
+			      now.cpus - before.cpus, now.spared - before.spared };
+}
+
+/* Another CPU is in the mm all the time, and is told only of what was accessed. */
+TEST(rule, T11_only_what_was_accessed_is_flushed)
+{
+	struct holder h;
+	u64 value;
+
+	if (!test_needs_cpus(2))
+		return;
+	struct mm *mm = test_mm_enter();
+	vaddr_t va = mm ? test_map(mm, 20, MAP_POPULATE) : 0;
+
+	if (va && EXPECT_EQ(test_peek(va + 15 * PAGE_SIZE, &value), 0) &&
+	    hold_start(&h, test_cpu(1), HOLD_PREEMPT, mm)) {
+		struct told t = unmap(mm, va, 8);
+
+		EXPECT(t.flushes == 0 && t.cpus == 0);
+		EXPECT_EQ(t.spared, 8);
+		EXPECT_EQ(hold_read(&h, va, &value), -EFAULT);
+		EXPECT_EQ(hold_read(&h, va + 15 * PAGE_SIZE, &value), 0);
+		t = unmap(mm, va + 9 * PAGE_SIZE, 8);
+		EXPECT(t.flushes > 0);
+		EXPECT_EQ(hold_read(&h, va + 15 * PAGE_SIZE, &value), -EFAULT);
+		t = unmap(mm, va + 18 * PAGE_SIZE, 1); /* one alone goes another way */
+		EXPECT(t.flushes == 0 && t.spared == 1);
+		hold_end(&h);
+	}
+	if (mm)
+		test_mm_leave(mm);
+}
+
+/* A walk cache may hold a table in which nothing was ever accessed. */
+TEST(marks, tables_are_flushed_all_the_same)
+{
+	struct mm *mm = test_mm_enter();
+	vaddr_t va = mm ? test_map(mm, 4, MAP_POPULATE) : 0;
+
+	if (va) {
+		struct told t = unmap(mm, va, 4);
+
+		EXPECT_EQ(t.spared, 4);
+		EXPECT(t.flushes > 0 && t.with_tables > 0);
 	}
 	if (mm)
 		test_mm_leave(mm);

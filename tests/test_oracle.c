@@ -43,7 +43,7 @@ static void expect_freed(struct page *p, enum page_step before)
 TEST(oracle, life_of_a_table)
 {
 	struct mm *mm = needs_oracles() ? test_mm_enter() : NULL;
-	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
+	vaddr_t va = mm ? test_map_used(mm, 1) : 0;
 
 	if (va) {
 		struct page *p = &ptep_ptdesc(test_ptep(mm->root, va, 0))->page;
@@ -72,7 +72,7 @@ TEST(oracle, life_of_a_table)
 TEST(oracle, life_of_a_user_page)
 {
 	struct mm *mm = needs_oracles() ? test_mm_enter() : NULL;
-	vaddr_t va = mm ? test_map(mm, 1, MAP_POPULATE) : 0;
+	vaddr_t va = mm ? test_map_used(mm, 1) : 0;
 
 	if (va) {
 		struct page *p = pte_page(pte_read(test_ptep(mm->root, va, 0)));

@@ -208,6 +208,16 @@ vaddr_t test_map(struct mm *mm, u64 nr, u32 flags)
 	return 0;
 }
 
+vaddr_t test_map_used(struct mm *mm, u64 nr)
+{
+	vaddr_t va = test_map(mm, nr, 0);
+
+	for (u64 i = 0; va && i < nr; i++)
+		if (!EXPECT_EQ(test_poke(va + i * PAGE_SIZE, 0), 0))
+			return 0;
+	return va;
+}
+
 pte_t *test_ptep(pte_t *root, vaddr_t va, unsigned int level)
 {
 	pte_t *table = root;

@@ -122,6 +122,8 @@ struct mm *test_mm_enter(void);
 void test_mm_leave(struct mm *mm);
 /* Maps nr pages of PROT_READ | PROT_WRITE at a place of its own; 0 with the test failed. */
 vaddr_t test_map(struct mm *mm, u64 nr, u32 flags);
+/* The same, and writes 0 to each page, so that a TLB may hold all of them. */
+vaddr_t test_map_used(struct mm *mm, u64 nr);
 /* Where test windows are: the start of a level-1 span in the middle of nowhere. */
 vaddr_t test_window(unsigned int n);
 /* The entry for va at level in the tree under root, or NULL. Nobody may unmap meanwhile. */

@@ -263,14 +263,27 @@ void sim_new_mm(void)
 	BUG_ON(!sim_mm);
 }
 
-void sim_map(vaddr_t va, unsigned int pages)
+static void map(vaddr_t va, unsigned int pages, u64 how)
 {
-	s64 at = mm_mmap(sim_mm, va, pages * PAGE_SIZE, PROT_READ | PROT_WRITE,
-			 MAP_FIXED | MAP_POPULATE);
+	s64 at = mm_mmap(sim_mm, va, pages * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_FIXED);
 
 	BUG_ON(at != (s64)va);
-	for (unsigned int i = 0; i < pages; i++)
+	down_read(&sim_mm->mmap_lock);
+	for (unsigned int i = 0; i < pages; i++) {
+		BUG_ON(mm_fault_locked(sim_mm, va + i * PAGE_SIZE, how) != 0);
 		sim_watch(va + i * PAGE_SIZE);
+	}
+	up_read(&sim_mm->mmap_lock);
+}
+
+void sim_map(vaddr_t va, unsigned int pages)
+{
+	map(va, pages, FAULT_WRITE | FAULT_ACCESS);
+}
+
+void sim_map_unused(vaddr_t va, unsigned int pages)
+{
+	map(va, pages, FAULT_WRITE);
 }
 
 void sim_watch(vaddr_t va)
@@ -288,6 +301,7 @@ void sim_check(bool ok, const char *rule, const char *what)
 bool mmu_user_reaches(vaddr_t va, u64 except, bool write);
 void mmu_note_absent(vaddr_t va);
 bool mmu_holds_absence(vaddr_t va);
+void mmu_mark(vaddr_t va, bool write);
 u64 mmu_translation(vaddr_t va, unsigned int n);
 u64 mmu_use(u64 h, vaddr_t va, bool write);
 
@@ -301,6 +315,8 @@ static u64 *user_address(vaddr_t va, bool write)
 		sim_event("ABSENCE", va, 0);
 		return NULL;
 	}
+	if (!mmu_translation(va, 0))
+		mmu_mark(va, write);
 	while (n < 4 && mmu_translation(va, n))
 		n++;
 	u64 h = n ? mmu_translation(va, choose(n, __builtin_return_address(0))) : 0;

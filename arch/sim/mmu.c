@@ -9,6 +9,10 @@
  * The set is kept for the addresses that the scenario plays with, by tag. Each entry names the
  * frame it leads to and the frame's life (its generation), so that a frame used again is told
  * apart. Walks see memory as all CPUs do; stores in a buffer are not there yet.
+ * A leaf that is not marked accessed is not in the set. The mark is set by an access that finds no
+ * translation: by the MMU, in a step of its own that changes the entry as it is then, or by the
+ * fault handler, as the machine does. (Speculation may set it as well: an access stands for that.)
+ * Dirty makes no difference to what may be held.
  * Rules: the hardware half of G1 to G3, G10, T1 to T8, A2. See also: frame.c, which judges.
  */
 #include "sim.h"
@@ -78,7 +82,7 @@ static void walk(struct vcpu *v, u64 pfn, unsigned int level, vaddr_t va)
 		if (pfn >= DIRECT_MAP_SIZE >> PAGE_SHIFT)
 			return;
 		if (pte_leaf(pte, level)) {
-			if (level == 0)
+			if (level == 0 && (pte_attr(pte) & PA_ACCESSED))
 				add(v, HELD(0, pte_write(pte), frame_gen(pfn), pfn, v->tag,
 					    vpn_at(va, 0)));
 			return;
@@ -321,6 +325,42 @@ bool mmu_holds_absence(vaddr_t va)
 		if (v->held[i] == h)
 			return true;
 	return false;
+}
+
+/* The leaf for va, by way of the root, if it lacks marks that an access would set; or NULL. */
+static pte_t *unmarked(const struct vcpu *v, vaddr_t va, bool write, u64 *old, u64 *marked)
+{
+	u64 pfn = v->root >> PAGE_SHIFT;
+
+	for (unsigned int level = pt_top_level(); v->root; level--) {
+		pte_t *ptep = (pte_t *)raw(pfn) + pt_index(va, level), pte = *ptep;
+
+		pfn = pte_pa(pte) >> PAGE_SHIFT;
+		if (!(pte.val & PTE_VALID) || pfn >= DIRECT_MAP_SIZE >> PAGE_SHIFT)
+			return NULL;
+		if (!pte_leaf(pte, level))
+			continue;
+		*old = pte.val;
+		*marked = pte.val | (PA_ACCESSED | (write ? PA_DIRTY : 0)) << PTE_ATTR_SHIFT;
+		return *old == *marked || (write && !pte_write(pte)) ? NULL : ptep;
+	}
+	return NULL;
+}
+
+int __tsan_atomic64_compare_exchange_strong(volatile u64 *p, u64 *want, u64 v, int order,
+					    int failed);
+
+/* An access of the running CPU that finds no translation: its MMU marks the leaf, if it does. */
+void mmu_mark(vaddr_t va, bool write)
+{
+	const struct vcpu *v = &M.cpu[sim_cpu()];
+	u64 old, marked;
+	pte_t *ptep;
+
+	while (model->cpu_marks && (ptep = unmarked(v, va, write, &old, &marked)) != NULL)
+		if (__tsan_atomic64_compare_exchange_strong(&ptep->val, &old, marked,
+							    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			return;
 }
 
 /* The n-th translation of va that the running CPU may use; 0 if there are fewer. */

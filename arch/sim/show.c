@@ -9,7 +9,8 @@
  *   became OLD NEW         that, before and behind the step; words, or entries of tables
  *   event CPU NAME A B     what the kernel notes of itself (include/trace.h), or order.c
  * OWNER is "table LEVEL", "page", "descriptor KIND", "slab NAME SIZE" or "data".
- * An entry is "none", "page:FRAME:rw", "table:FRAME" or "freed".
+ * An entry is "none", "page:FRAME:rw", "page:FRAME:rw,unused" (not marked accessed), "table:FRAME"
+ * or "freed".
  */
 #include "explore.h"
 
@@ -100,8 +101,9 @@ static void print_entry(u64 value)
 	else if (!pte_present(pte))
 		printf(" absent");
 	else if (pte_leaf(pte, at.level))
-		printf(" page:%#llx:%s", (unsigned long long)(pte_pa(pte) >> PAGE_SHIFT),
-		       pte_write(pte) ? "rw" : "ro");
+		printf(" page:%#llx:%s%s", (unsigned long long)(pte_pa(pte) >> PAGE_SHIFT),
+		       pte_write(pte) ? "rw" : "ro",
+		       pte_attr(pte) & PA_ACCESSED ? "" : ",unused");
 	else
 		printf(" table:%#llx", (unsigned long long)(pte_pa(pte) >> PAGE_SHIFT));
 }

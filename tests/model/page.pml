@@ -7,11 +7,12 @@
  *   cpu1        gup_chunk(), gup_one(), ref_get() in mm/gup.c; accesses of a user thread;
  *               somebody who takes the table's lock with interrupts off
  *   thread0     another thread of the mm, on CPU 0 whenever the unmapper can be preempted
- *   mmu0, mmu1  fill their TLBs at any time: accesses and speculation
+ *   mmu0, mmu1  mark the leaf accessed, and fill their TLBs, at any time: accesses and speculation
  *   holder      put_page() by somebody who took a reference before
  *   next_owner  alloc_page() by somebody else
  *
- * Rules: G1, G4, T4, T9, U3, U4.
+ * UNUSED: nobody has used the page yet.
+ * Rules: G1, G4, T4, T9, T11, U3, U4.
  */
 #define HOLDER
 #include "machine.pml"
@@ -19,6 +20,11 @@
 #define WALKS 3
 
 bool leaf = 1;		/* the entry: leads to the page */
+#ifdef UNUSED
+bool accessed;		/* its mark */
+#else
+bool accessed = 1;
+#endif
 bool ptl;		/* the table's lock */
 bool busy0;		/* CPU 0 cannot be preempted */
 
@@ -46,9 +52,9 @@ active proctype cpu0()
 	byte here = 0;
 
 	atomic { !ptl -> ptl = 1; busy0 = 1; printf("CPU 0: takes the table's lock\n") }
-	d_step { leaf = 0; printf("CPU 0: clears the leaf\n") }
-#ifndef KO_GATHER_RECORD
-	recorded = 1;
+	d_step { recorded = accessed; leaf = 0; printf("CPU 0: clears the leaf\n") }
+#if defined(KO_GATHER_RECORD) || defined(KO_ACCESSED_FLUSHED)
+	recorded = 0;
 #endif
 #ifdef KO_FLUSH_BEFORE_FREE
 	put_page(0);
@@ -131,7 +137,8 @@ active proctype mmu0()
 {
 end:
 	do
-	:: atomic { leaf && !tlb[0] -> tlb[0] = 1; printf("CPU 0: its TLB is filled\n") }
+	:: atomic { leaf && !accessed -> accessed = 1; printf("CPU 0: marks the leaf\n") }
+	:: atomic { leaf && accessed && !tlb[0] -> tlb[0] = 1; printf("CPU 0: its TLB is filled\n") }
 	od
 }
 
@@ -139,6 +146,7 @@ active proctype mmu1()
 {
 end:
 	do
-	:: atomic { leaf && !tlb[1] -> tlb[1] = 1; printf("CPU 1: its TLB is filled\n") }
+	:: atomic { leaf && !accessed -> accessed = 1; printf("CPU 1: marks the leaf\n") }
+	:: atomic { leaf && accessed && !tlb[1] -> tlb[1] = 1; printf("CPU 1: its TLB is filled\n") }
 	od
 }

@@ -18,7 +18,8 @@ static void setup(void)
 	sim_watch(VA_A);
 	sim_cookie(foreign, FOREIGN);
 	entry[pt_index(VA_A, 0)] =
-	    arch_pte_leaf(page_to_phys(foreign), PA_USER | PA_READ | PA_WRITE, 0);
+	    arch_pte_leaf(page_to_phys(foreign),
+			  PA_USER | PA_READ | PA_WRITE | PA_ACCESSED | PA_DIRTY, 0);
 	free_pages(junk, 0);
 }
 

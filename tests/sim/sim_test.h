@@ -30,8 +30,10 @@ extern struct mm *sim_mm;
 #define VA_B 0x80000000ULL
 
 void sim_new_mm(void);
-/* Maps and populates pages there; MMUs walk for them from now on. */
+/* Maps pages there, which user code has used; MMUs walk for them from now on. */
 void sim_map(vaddr_t va, unsigned int pages);
+/* The same with pages that nobody has used yet. */
+void sim_map_unused(vaddr_t va, unsigned int pages);
 /* MMUs walk for va too. */
 void sim_watch(vaddr_t va);
 

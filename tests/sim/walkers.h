@@ -10,6 +10,9 @@
 
 #include "sim_test.h"
 
+#ifndef WALKERS_MAP
+#define WALKERS_MAP sim_map
+#endif
 #define COOKIE 0x1111
 #define FOREIGN 0x2222
 
@@ -18,7 +21,7 @@ static void walkers_setup(void)
 	unsigned int level;
 
 	sim_new_mm();
-	sim_map(VA_A, 1);
+	WALKERS_MAP(VA_A, 1);
 	BUG_ON(mm_mmap(sim_mm, VA_A + PAGE_SIZE, PAGE_SIZE, PROT_READ, MAP_FIXED) < 0);
 	sim_cookie(pte_page(pte_read(pt_walk(sim_mm, VA_A, &level))), COOKIE);
 }

@@ -23,6 +23,7 @@
 	if_books(books_use(USE_HELD | USE_LOG, USE_CLOCK), ledger_unhook(mm, pt, va, level))
 #define ledger_protect(mm, start, end)                                                             \
 	if_books(books_use(USE_HELD | USE_LOG, USE_CLOCK), ledger_protect(mm, start, end))
+#define ledger_spare(page) if_books(books_use_of(page), ledger_spare(page))
 #define ledger_settle(page) if_books(books_use_of(page), ledger_settle(page))
 #define ledger_table_flushed(pt) if_books(books_use_of(&(pt)->page), ledger_table_flushed(pt))
 #define ledger_page_free(page) if_books(books_use_of(page), ledger_page_free(page))
