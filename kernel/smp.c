@@ -95,7 +95,7 @@ static bool lose(u64 reason)
 void smp_send(cpumask_t mask, u64 reason)
 {
 	cpumask_t interrupt = 0;
-	unsigned int cpu;
+	unsigned int cpu, nr = 0;
 	bool on = local_irq_save(); /* for the counter, and so that bit and interrupt go together */
 
 	/* A CPU that is not online might miss the interrupt and keep the bit for ever. */
@@ -104,13 +104,15 @@ void smp_send(cpumask_t mask, u64 reason)
 		 * Full barrier: orders what the caller prepared (a call in the list) before the
 		 * bit. Pairs with the xchg() of reasons in handle_ipi().
 		 */
-		if (fetch_or(&per_cpu(smp_cpu, cpu).reasons, reason) == 0)
+		if (fetch_or(&per_cpu(smp_cpu, cpu).reasons, reason) == 0) {
 			interrupt |= cpumask_of(cpu);
+			nr++;
+		}
 	}
 	if (interrupt) {
 		u64 *sent = &this_cpu(smp_cpu).sent;
 
-		WRITE_ONCE(*sent, *sent + cpumask_weight(interrupt));
+		WRITE_ONCE(*sent, *sent + nr);
 		if (!lose(reason))
 			arch_send_ipi(interrupt);
 	}
