@@ -33,6 +33,7 @@ enum inject_kind {
 	X(QS, "qs", WAIT, "a CPU is slow to report a quiescent state")                             \
 	X(TABLE_WINDOW, "walk", WAIT, "a walker stops between an upper entry and following it")    \
 	X(REF_WINDOW, "ref", WAIT, "a walker stops between the leaf and the reference")            \
+	X(FAULT_WINDOW, "fault", WAIT, "a fault stops behind finding and behind locking its VMA")  \
 	X(SWITCH_WINDOW, "switch", WAIT, "a CPU stops between two address spaces")                 \
 	X(FLUSH_WINDOW, "flush", WAIT, "a flusher stops between reading the mask and sending")     \
 	X(CLEAR_WINDOW, "clear", WAIT, "an unmapper stops between clearing and recording")         \

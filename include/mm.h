@@ -21,11 +21,21 @@
 #define MAP_POPULATE BIT(1) /* fault everything in at once */
 #define MAP_HUGE BIT(2)	    /* leaves of level 1 only; address and length aligned to them */
 
+/*
+ * A piece of an address space. Changes under mmap_lock held for writing, and prot and the ends only
+ * while it is closed too: <vma_lock.h>.
+ */
 struct vma {
-	vaddr_t start, end; /* page-aligned, end exclusive; mmap_lock */
+	struct vma *prev, *next; /* by address */
+	struct vma *parent;	 /* the treap by start: its other links are below */
+	/* What is looked at without mmap_lock; stores are marked. */
+	vaddr_t start, end; /* page-aligned, end exclusive */
+	struct vma *left, *right;
 	u32 prot, flags;
-	struct vma *prev, *next;	   /* by address; mmap_lock */
-	struct vma *parent, *left, *right; /* treap by start; mmap_lock */
+
+	/* A line of its own: it changes with each fault. */
+	u32 lock; /* <vma_lock.h> */
+	lock_class_t class;
 	u32 priority;
 };
 
@@ -39,20 +49,26 @@ struct mm {
 	unsigned int id;
 	pte_t *root;
 	phys_t root_pa;
+	pte_t **trees; /* each CPU's own root, or NULL; NULL: all load root. mm/cpu_tree.c */
+
+	/*
+	 * The set of VMAs: written with mmap_lock held for writing, read with it held, or without
+	 * it as <vma_lock.h> does.
+	 */
+	struct vma *vmas;     /* the treap's root */
+	struct vma *vma_hint; /* what vma_find() looks at first; changes with VMAs only */
+	u32 vma_seq;	      /* odd while the set changes */
+	unsigned int nr_vmas;
+	u32 vma_priority; /* the one drawn last */
 
 	atomic_t users, refs;
 
-	/* Trees by CPU: mm/cpu_tree.c. */
-	pte_t **trees;		 /* each CPU's own root, or NULL; NULL: all load root. Immutable */
-	cpumask_t sharers;	 /* CPUs that load root all the same; only more [P3] */
+	/* Trees by CPU. */
+	cpumask_t sharers;	  /* CPUs that load root all the same; only more [P3] */
 	atomic64_t nr_own_tables; /* of all CPUs */
 
-	/* mmap_lock: VMAs. Read for faults and madvise, write for mmap, munmap, mprotect. */
+	/* Read for madvise and the slow way of faults, write for mmap, munmap, mprotect. */
 	struct rwsem mmap_lock;
-	struct vma *vmas;     /* the treap's root */
-	struct vma *vma_hint; /* what vma_find() looks at first; changes with VMAs only */
-	unsigned int nr_vmas;
-	u32 vma_priority; /* the one drawn last */
 
 	/* Atomic, any context: see mm/context.c and mm/tlb.c. */
 	atomic64_t tag;		     /* generation << 16 | tag; 0: none yet */
@@ -106,21 +122,27 @@ int mm_mprotect(struct mm *mm, vaddr_t addr, u64 length, u32 prot);
 int mm_madvise_dontneed(struct mm *mm, vaddr_t addr, u64 length);
 
 /*
- * Faults one address in, for what flags say (FAULT_* in <trap.h>). With FAULT_ACCESS an access of
- * this CPU, to its own mm, met the fault and is tried again: the entry gets its marks. Without, a
- * new entry has none. mmap_lock held for reading. Returns 0, -EFAULT, -EACCES, -ENOMEM.
+ * Faults one address in, for an access of this CPU to its own mm that is tried again: the entry
+ * gets its marks. Under its VMA's own lock, or under mmap_lock where that is not to be had: the
+ * caller is a thread that holds neither. irqs off, as a trap leaves them: they are on meanwhile,
+ * and it may sleep. flags: FAULT_* in <trap.h>. Returns 0, -EFAULT, -EACCES, -ENOMEM.
+ */
+int mm_fault(struct mm *mm, vaddr_t addr, u64 flags);
+/*
+ * The same with mmap_lock held for reading, irqs on, and for any mm. Only with FAULT_ACCESS it is
+ * for such an access; without, a new entry has no marks.
  */
 int mm_fault_locked(struct mm *mm, vaddr_t addr, u64 flags);
 
 /*
  * Finds the entry for addr: at level 0, or where a leaf or nothing stands above it; *level says
- * which. addr is in a VMA and mmap_lock held; or mmap_lock held for writing; or the caller is an
- * RCU-sched reader of a live mm.
+ * which. addr is in a VMA that mmap_lock or its own lock keeps; or mmap_lock is held for writing;
+ * or the caller is an RCU-sched reader of a live mm.
  */
 pte_t *pt_walk(struct mm *mm, vaddr_t addr, unsigned int *level);
 /*
- * The entry of `to` for addr, with the tables above it made as needed; NULL without memory.
- * mmap_lock.
+ * The entry of `to` for addr, with the tables above it made as needed; NULL without memory. addr is
+ * in a VMA that mmap_lock or its own lock keeps.
  */
 pte_t *pt_walk_alloc(struct mm *mm, vaddr_t addr, unsigned int to);
 /* Attributes of the leaves of a mapping. */
@@ -152,16 +174,29 @@ void unmap_tables(struct mmu_gather *tlb, vaddr_t start, vaddr_t end, vaddr_t fl
 void unmap_range(struct mmu_gather *tlb, vaddr_t start, vaddr_t end, vaddr_t floor,
 		 vaddr_t ceiling);
 
-/* Faults of user accesses so far: resolved, and turned into -EFAULT. */
-void fault_get_stats(u64 *resolved, u64 *failed);
+/* Faults of user accesses so far: resolved, and turned into -EFAULT; and those under mmap_lock. */
+struct fault_stats {
+	u64 resolved, failed, slow;
+};
+void fault_get_stats(struct fault_stats *s);
 
 /* VMAs; mmap_lock. What is inserted overlaps none. mm/vma.c. */
 struct vma *vma_find(const struct mm *mm, vaddr_t addr); /* the first with end > addr, or NULL */
 void vma_insert(struct mm *mm, struct vma *v);
 void vma_remove(struct mm *mm, struct vma *v);
-struct vma *vma_alloc(vaddr_t start, vaddr_t end, u32 prot, u32 flags);
+struct vma *vma_alloc(void); /* closed: nobody but the caller may use it */
+static inline void vma_set(struct vma *v, vaddr_t start, vaddr_t end, u32 prot, u32 flags)
+{
+	WRITE_ONCE(v->start, start);
+	WRITE_ONCE(v->end, end);
+	v->prot = prot;
+	v->flags = flags;
+}
+/* One that is in no mm: never inserted, or removed. */
 void vma_free(struct vma *v);
 void vma_init(void);
+/* Moves the end of a VMA that is closed. mmap_lock held for writing. */
+void vma_set_end(struct mm *mm, struct vma *v, vaddr_t end);
 /* Lowest gap of length at or above hint, aligned; or -ENOMEM. */
 s64 vma_find_gap(const struct mm *mm, vaddr_t hint, u64 length, u64 align);
 

@@ -64,7 +64,10 @@ struct page {
 			};
 		};
 		struct { /* PAGE_SLAB */
-			struct list_head slab_node;
+			union {
+				struct list_head slab_node;
+				struct rcu_head slab_rcu; /* of a stable cache, given up */
+			};
 			struct kmem_cache *cache;
 			void *freelist;
 			u32 inuse, objects;

@@ -297,6 +297,25 @@
 	  "zap_entries() in mm/unmap.c", "stress=5",                                               \
 	  "locks", ALWAYS,                                                                         \
 	  "Linux: the split page table lock")                                                      \
+	X(VMA_CLOSED, "L3",                                                                        \
+	  "a VMA is closed to faults, and those inside are waited for, before it changes or goes", \
+	  "vma_start_write() in include/vma_lock.h",                                               \
+	  "test rule.L3_*",                                                                        \
+	  "assertion", ALWAYS,                                                                     \
+	  "Linux: vma_start_write() and the detached mark")                                        \
+	X(RECHECK_VMA, "L4",                                                                       \
+	  "a VMA found without mmap_lock is used only if, once it is locked, the set of VMAs is "  \
+	  "the same",                                                                              \
+	  "vma_start_read() in include/vma_lock.h",                                                \
+	  "test rule.L4_*;test rule.L4_*",                                                         \
+	  "rule.L4_vma_is_looked_at_again", ALWAYS,                                                \
+	  "Linux: the second look of lock_vma_under_rcu()")                                        \
+	X(STABLE_MEMORY, "L5",                                                                     \
+	  "memory of objects that readers under RCU may lock is given back a grace period after "  \
+	  "the last of them was freed",                                                            \
+	  "free_slabs() in mm/slab.c", "test rule.L5_*",                                           \
+	  "rule.L5_stable_memory_waits_for_readers", ALWAYS,                                       \
+	  "Linux: SLAB_TYPESAFE_BY_RCU")                                                           \
 	X(OFFLINE_LEAVES_MASKS, "H1",                                                              \
 	  "a CPU that goes down drops its translations and leaves every mask before it stops "     \
 	  "answering",                                                                             \

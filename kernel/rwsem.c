@@ -2,8 +2,9 @@
 /*
  * Reader-writer semaphores: many readers or one writer.
  *
- * Why a fast path: every page fault takes mmap_lock for reading, on every CPU. One atomic change of
- * the state is enough as long as nobody waits; a spinlock there would make all faults queue.
+ * Why a fast path: every mmap, munmap and madvise takes mmap_lock, on every CPU, and so do faults
+ * that do not get their VMA without it. One atomic change of the state is enough as long as nobody
+ * waits; a spinlock there would make all of them queue.
  * Why not first come, first served throughout: a semaphore that is handed to a sleeper stays unused
  * until that one runs, and everybody who comes meanwhile queues too. With more virtual CPUs than
  * real ones that made each hand-over cost milliseconds. So whoever runs may take it, and nobody

@@ -7,8 +7,10 @@
  * one. The marks of an entry say that it was used, and for a store: <arch.h>, PA_ACCESSED.
  * Why. A user address is touched only through the user-access functions, each with an entry in the
  * fixup table; so a fault is either resolved here or turned into their error, never into a crash.
- * Rules: A3, A5; A1 and A4 through pt_walk_alloc(). Locks: mmap_lock for reading; the table's lock
- * to install. See also: mm/uaccess.c, arch trap.c, tests/test_uaccess.c.
+ * Rules: A3, A5; A1 and A4 through pt_walk_alloc(). Locks: the VMA's own for reading, so that
+ * faults in different VMAs share no lock, or mmap_lock for reading; the table's lock to install.
+ * See also: mm/vma_lock.c, mm/uaccess.c, arch trap.c, tests/test_uaccess.c,
+ * tests/test_fault_race.c.
  */
 #include <cpu_tree.h>
 #include <errno.h>
@@ -24,20 +26,13 @@
 #include <thread.h>
 #include <trace.h>
 #include <trap.h>
+#include <vma_lock.h>
 
-static DEFINE_PER_CPU(u64, faults_resolved);
-static DEFINE_PER_CPU(u64, faults_failed);
+static DEFINE_PER_CPU(struct fault_stats, fault_stats);
 
-void fault_get_stats(u64 *resolved, u64 *failed)
+void fault_get_stats(struct fault_stats *s)
 {
-	unsigned int cpu;
-
-	*resolved = 0;
-	*failed = 0;
-	for_each_possible_cpu(cpu) {
-		*resolved += READ_ONCE(per_cpu(faults_resolved, cpu));
-		*failed += READ_ONCE(per_cpu(faults_failed, cpu));
-	}
+	percpu_sum(s, &fault_stats, sizeof(*s));
 }
 
 /* The marks that the entry must have when the access is tried again. */
@@ -48,11 +43,11 @@ static u64 marks_of(u64 flags)
 	return PA_ACCESSED | (flags & FAULT_WRITE ? PA_DIRTY : 0);
 }
 
-static bool vma_allows(const struct vma *v, bool write, bool exec)
+static bool vma_allows(const struct vma *v, u64 flags)
 {
-	if (write)
+	if (flags & FAULT_WRITE)
 		return v->prot & PROT_WRITE;
-	if (exec)
+	if (flags & FAULT_EXEC)
 		return v->prot & PROT_EXEC;
 	return v->prot; /* readable if anything is allowed */
 }
@@ -161,13 +156,14 @@ static void found_present(struct mm *mm, pte_t *ptep, unsigned int level, vaddr_
 		drop_absence(mm, addr, lacks);
 }
 
-int mm_fault_locked(struct mm *mm, vaddr_t addr, u64 flags)
+/*
+ * WHY SAFE, for tables and entries: v covers addr, and is kept by mmap_lock held for reading, or by
+ * its own lock. Either way no munmap takes v out meanwhile [L3]; and those whose VMAs are gone
+ * already keep the tables that lie partly in v: it was there when they measured their holes.
+ */
+static __always_inline int fault_in(struct mm *mm, const struct vma *v, vaddr_t addr, u64 flags)
 {
-	struct vma *v = vma_find(mm, addr);
-
-	if (!v || addr < v->start)
-		return -EFAULT;
-	if (!vma_allows(v, flags & FAULT_WRITE, flags & FAULT_EXEC))
+	if (!vma_allows(v, flags))
 		return -EACCES;
 	unsigned int level = v->flags & MAP_HUGE ? 1 : 0;
 	pte_t *ptep = pt_walk_alloc(mm, addr, level);
@@ -187,25 +183,58 @@ int mm_fault_locked(struct mm *mm, vaddr_t addr, u64 flags)
 	return 0;
 }
 
+int mm_fault_locked(struct mm *mm, vaddr_t addr, u64 flags)
+{
+	const struct vma *v = vma_find(mm, addr);
+
+	if (!v || addr < v->start)
+		return -EFAULT;
+	return fault_in(mm, v, addr, flags);
+}
+
+/* Where the VMA is not to be had by itself: there is none, or it or others change just now. */
+static __noinline int fault_slow(struct mm *mm, vaddr_t addr, u64 flags)
+{
+	preempt_disable();
+	this_cpu(fault_stats).slow++;
+	preempt_enable();
+	down_read(&mm->mmap_lock);
+	int err = mm_fault_locked(mm, addr, flags);
+
+	if (err == 0)
+		cpu_tree_link(mm, addr);
+	up_read(&mm->mmap_lock);
+	return err;
+}
+
+static __always_inline int fault_with(struct mm *mm, struct vma *v, vaddr_t addr, u64 flags)
+{
+	BUG_ON_RULE(RECHECK_VMA, debug_build && (addr < v->start || addr >= v->end));
+	inject_delay(FAULT_WINDOW);
+	int err = fault_in(mm, v, addr, flags);
+
+	if (err == 0)
+		cpu_tree_link(mm, addr);
+	vma_end_read(v);
+	return err;
+}
+
+int mm_fault(struct mm *mm, vaddr_t addr, u64 flags)
+{
+	struct vma *v = vma_start_read(mm, addr); /* irqs off: an RCU reader */
+	int err;
+
+	flags |= FAULT_ACCESS;
+	arch_irq_enable();
+	err = likely(v) ? fault_with(mm, v, addr, flags) : fault_slow(mm, addr, flags);
+	local_irq_disable();
+	return err;
+}
+
 /* Whether the fault may be resolved by sleeping: a thread's own user access, with nothing held. */
 static bool may_resolve(const struct trap_frame *tf, vaddr_t addr)
 {
 	return addr < user_end() && current->mm && current->preempt_count == 0 && trap_irqs_on(tf);
-}
-
-static int resolve(vaddr_t addr, u64 flags)
-{
-	struct mm *mm = current->mm;
-	int err;
-
-	arch_irq_enable();
-	down_read(&mm->mmap_lock);
-	err = mm_fault_locked(mm, addr, flags | FAULT_ACCESS);
-	if (err == 0)
-		cpu_tree_link(mm, addr);
-	up_read(&mm->mmap_lock);
-	local_irq_disable();
-	return err;
 }
 
 static const char *guess(vaddr_t addr)
@@ -223,12 +252,12 @@ void do_page_fault(struct trap_frame *tf, vaddr_t addr, u64 flags)
 {
 	bool user_access = current->user_access && addr < user_end();
 
-	if (user_access && may_resolve(tf, addr) && resolve(addr, flags) == 0) {
-		this_cpu(faults_resolved)++;
+	if (user_access && may_resolve(tf, addr) && mm_fault(current->mm, addr, flags) == 0) {
+		this_cpu(fault_stats).resolved++;
 		return;
 	}
 	if (user_access && arch_fixup(tf)) {
-		this_cpu(faults_failed)++;
+		this_cpu(fault_stats).failed++;
 		return;
 	}
 	panic_trap(tf, "page fault: %s %#llx%s",

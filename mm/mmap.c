@@ -2,9 +2,9 @@
 /*
  * mmap, munmap, mprotect, madvise: the operations that change an address space.
  *
- * Why in this order. munmap detaches the VMAs under the write lock, so that no fault can bring
- * anything back, then downgrades: the long part, cutting out pages and tables, runs beside faults
- * of neighbours.
+ * Why in this order. munmap detaches the VMAs under the write lock, each when no fault is inside
+ * [L3], so that none can bring anything back, then downgrades: the long part, cutting out pages and
+ * tables, runs beside readers of mmap_lock. Faults of neighbours run beside all of it.
  * Rules: those of the gather. Locks: mmap_lock, as each function says. See also: mm/unmap.c,
  * mm/vma.c, tests/test_mm.c. Differs from Linux: neighbours are not merged; madvise knows DONTNEED
  * alone.
@@ -17,6 +17,7 @@
 #include <ptdesc.h>
 #include <tlb.h>
 #include <trap.h>
+#include <vma_lock.h>
 
 static bool range_ok(vaddr_t addr, u64 length)
 {
@@ -27,8 +28,10 @@ static bool range_ok(vaddr_t addr, u64 length)
 /* Splits v at addr: v keeps the lower part, upper (allocated by the caller) gets the rest. */
 static void split(struct mm *mm, struct vma *v, vaddr_t addr, struct vma *upper)
 {
-	*upper = (struct vma){ .start = addr, .end = v->end, .prot = v->prot, .flags = v->flags };
-	v->end = addr;
+	vma_set(upper, addr, v->end, v->prot, v->flags);
+	vma_start_write(v); /* a fault inside may be in the upper part */
+	vma_set_end(mm, v, addr);
+	vma_end_write(v);
 	vma_insert(mm, upper);
 }
 
@@ -57,7 +60,7 @@ static __noinline int split_across(struct mm *mm, struct vma *const whole[2], co
 			continue;
 		if (whole[i]->flags & MAP_HUGE && !IS_ALIGNED(at[i], pt_span(1)))
 			err = -EINVAL;
-		else if (!(spare[i] = vma_alloc(0, 0, 0, 0)))
+		else if (!(spare[i] = vma_alloc()))
 			err = -ENOMEM;
 	}
 	for (int i = 0; i < 2; i++) {
@@ -166,14 +169,14 @@ static s64 place(struct mm *mm, vaddr_t addr, u64 length, u32 flags)
 	return (s64)addr;
 }
 
-static int populate(struct mm *mm, const struct vma *range)
+static int populate(struct mm *mm, vaddr_t start, u64 length, u32 prot, u32 flags)
 {
-	u64 step = range->flags & MAP_HUGE ? pt_span(1) : PAGE_SIZE;
+	u64 step = flags & MAP_HUGE ? pt_span(1) : PAGE_SIZE;
 	int err = 0;
 
 	down_read(&mm->mmap_lock);
-	for (vaddr_t va = range->start; va < range->end && !err; va += step)
-		err = mm_fault_locked(mm, va, range->prot & PROT_WRITE ? FAULT_WRITE : 0);
+	for (vaddr_t va = start; va < start + length && !err; va += step)
+		err = mm_fault_locked(mm, va, prot & PROT_WRITE ? FAULT_WRITE : 0);
 	up_read(&mm->mmap_lock);
 	return err;
 }
@@ -199,7 +202,7 @@ s64 mm_mmap(struct mm *mm, vaddr_t addr, u64 length, u32 prot, u32 flags)
 	length = ALIGN_UP(length, PAGE_SIZE);
 	if (!mmap_args_ok(addr, length, prot, flags))
 		return -EINVAL;
-	struct vma *v = vma_alloc(0, 0, prot, flags & MAP_HUGE);
+	struct vma *v = vma_alloc();
 
 	if (!v)
 		return -ENOMEM;
@@ -211,14 +214,11 @@ s64 mm_mmap(struct mm *mm, vaddr_t addr, u64 length, u32 prot, u32 flags)
 		vma_free(v);
 		return at;
 	}
-	v->start = (vaddr_t)at;
-	v->end = (vaddr_t)at + length;
-	struct vma range = *v;
-
+	vma_set(v, (vaddr_t)at, (vaddr_t)at + length, prot, flags & MAP_HUGE);
 	vma_insert(mm, v);
 	up_write(&mm->mmap_lock);
-	if (flags & MAP_POPULATE && populate(mm, &range) != 0) {
-		(void)mm_munmap(mm, range.start, length);
+	if (flags & MAP_POPULATE && populate(mm, (vaddr_t)at, length, prot, flags) != 0) {
+		(void)mm_munmap(mm, (vaddr_t)at, length);
 		return -ENOMEM;
 	}
 	return at;
@@ -299,8 +299,12 @@ int mm_mprotect(struct mm *mm, vaddr_t addr, u64 length, u32 prot)
 	if (!err)
 		err = split_ends(mm, addr, end, &v);
 	if (!err) {
-		for (; v && v->start < end; v = v->next)
+		struct vma *first = v;
+
+		for (; v && v->start < end; v = v->next) {
+			vma_start_write(v); /* a fault inside goes by the old protection */
 			v->prot = prot;
+		}
 		protect_table(mm->root, pt_top_level(), addr, end, prot);
 		ledger_protect(mm, addr, end);
 		u64 since = ledger_now();
@@ -309,6 +313,8 @@ int mm_mprotect(struct mm *mm, vaddr_t addr, u64 length, u32 prot)
 		if (rule(PROTECT_FLUSHED))
 			tlb_flush_range(mm, addr, end, 0, false);
 		ledger_operation_end(mm, since);
+		for (v = first; v && v->start < end; v = v->next)
+			vma_end_write(v);
 	}
 	up_write(&mm->mmap_lock);
 	return err;

@@ -38,9 +38,9 @@ static inline pte_t *descend(pte_t *ptep, vaddr_t addr, unsigned int *level, uns
 	pte_t pte;
 
 	/*
-	 * WHY SAFE: the caller holds mmap_lock and addr is in a VMA, so the table serves somebody
-	 * and munmap leaves it; or it is a reader that a grace period waits for before the table is
-	 * freed [F1].
+	 * WHY SAFE: addr is in a VMA, which mmap_lock or its own lock keeps, so the table serves
+	 * somebody and munmap leaves it [L3]; or the caller is a reader that a grace period waits
+	 * for before the table is freed [F1].
 	 */
 	while (*level > to && pte_is_table(pte = pte_read(ptep)))
 		ptep = pte_table(pte) + pt_index(addr, --*level);

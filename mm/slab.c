@@ -6,12 +6,23 @@
  * Terms. A slab is a page cut into objects; its free ones are chained through their first word. A
  * CPU's stack holds free objects of any slab, so that most calls take no lock. An object counts as
  * out of its slab while it is in use or in such a stack.
- * Why not pages for everything. A VMA is 64 bytes.
+ * Why not pages for everything. A VMA is two cache lines.
+ * Stable caches. Their objects are looked at by readers under rcu_read_lock() that may come late:
+ * the object may be free by then, or another's, but it is an object of the cache [L5].
  * Debug. A free object is poisoned behind its first word: object_poison(). What is not so when the
  * object is given out was written after it was freed; what is so when it is freed was freed twice.
+ * Not in stable caches, where late readers would meet the poison.
  * Locks: a cache's lock (irqs off) for its slabs, outside zone.lock; interrupts off for this CPU's
  * stack; list_lock (irqs off) for the list of caches, outside the caches' locks.
- * See also: <slab.h>, mm/page_alloc.c, tests/test_slab.c.
+ * Rules: L5. See also: <slab.h>, mm/page_alloc.c, tests/test_slab.c.
+ *
+ * RACE L5. A reader meets what is no object any more:
+ *   CPU 0                                  fault, without mmap_lock
+ *   .                                      rcu_read_lock(), finds a VMA
+ *   removes it, frees it                   .
+ *   its slab is empty: the page is freed   .
+ *   and given out as user memory           .
+ *   .                                      takes its lock: writes to that memory
  */
 #include <inject.h>
 #include <page.h>
@@ -42,6 +53,7 @@ struct kmem_cache {
 	const char *name;
 	size_t size;
 	unsigned int per_slab;
+	bool stable;
 	struct list_head node; /* list_lock */
 
 	spinlock_t lock;
@@ -54,8 +66,14 @@ struct kmem_cache {
 static LIST_HEAD(caches);
 static spinlock_t list_lock = SPINLOCK_INIT;
 static struct kmem_cache *kmalloc_caches[KMALLOC_CLASSES];
+static atomic_t slabs_waiting; /* of stable caches, for a grace period */
 
 /* ---- Debug: what free objects look like ---------------------------------------------------- */
+
+static bool poisons(const struct kmem_cache *c)
+{
+	return debug_build && !c->stable;
+}
 
 static void check_alloc(const struct kmem_cache *c, void *obj)
 {
@@ -75,7 +93,7 @@ static void check_free(const struct kmem_cache *c, const void *obj)
 
 	if (p->type != PAGE_SLAB || p->cache != c || ((vaddr_t)obj & ~PAGE_MASK) % c->size)
 		panic("%p freed to cache %s, which it is not from", obj, c->name);
-	if (c->size > sizeof(u64) && !object_poison_broken(obj, c->size))
+	if (poisons(c) && c->size > sizeof(u64) && !object_poison_broken(obj, c->size))
 		panic("%s object %p freed twice", c->name, obj);
 }
 
@@ -114,13 +132,24 @@ static void slab_push(struct kmem_cache *c, void *obj, struct list_head *dead)
 	list_add(&p->slab_node, dead);
 }
 
-static void free_slabs(struct list_head *dead)
+static void free_slab_rcu(struct rcu_head *head)
+{
+	free_pages(container_of(head, struct page, slab_rcu), 0);
+	atomic_dec(&slabs_waiting);
+}
+
+static void free_slabs(const struct kmem_cache *c, struct list_head *dead)
 {
 	while (!list_empty(dead)) {
 		struct page *p = list_first_entry(dead, struct page, slab_node);
 
 		list_del(&p->slab_node);
-		free_pages(p, 0);
+		if (c->stable && rule(STABLE_MEMORY)) {
+			atomic_inc(&slabs_waiting);
+			call_rcu(&p->slab_rcu, free_slab_rcu);
+		} else {
+			free_pages(p, 0);
+		}
 	}
 }
 
@@ -138,7 +167,7 @@ static struct page *slab_make(struct kmem_cache *c, u32 flags)
 	for (unsigned int i = c->per_slab; i-- > 0;) {
 		void *obj = (char *)page_to_virt(p) + i * c->size;
 
-		if (debug_build)
+		if (poisons(c))
 			object_poison(obj, c->size);
 		*(void **)obj = p->freelist;
 		p->freelist = obj;
@@ -186,7 +215,7 @@ static __noinline void stack_spill(struct kmem_cache *c, struct slab_cpu *s, uns
 	raw_spin_unlock(&c->lock);
 	s->nr -= nr;
 	memmove(s->objects, s->objects + nr, s->nr * sizeof(s->objects[0]));
-	free_slabs(&dead);
+	free_slabs(c, &dead);
 }
 
 static void *stack_pop(struct kmem_cache *c)
@@ -219,7 +248,7 @@ void *kmem_cache_alloc(struct kmem_cache *c, u32 flags)
 			return NULL;
 		slab_add(c, p); /* another CPU may empty it before we come back: then another one */
 	}
-	if (debug_build)
+	if (poisons(c))
 		check_alloc(c, obj);
 	if (flags & GFP_ZERO)
 		memset(obj, 0, c->size);
@@ -228,10 +257,10 @@ void *kmem_cache_alloc(struct kmem_cache *c, u32 flags)
 
 void kmem_cache_free(struct kmem_cache *c, void *obj)
 {
-	if (debug_build) {
+	if (debug_build)
 		check_free(c, obj);
+	if (poisons(c))
 		object_poison(obj, c->size);
-	}
 	bool on = local_irq_save(); /* as in stack_pop() */
 	struct slab_cpu *s = this_stack(c);
 
@@ -285,6 +314,15 @@ struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align
 	return c;
 }
 
+struct kmem_cache *kmem_cache_create_stable(const char *name, size_t size, size_t align)
+{
+	struct kmem_cache *c = kmem_cache_create(name, size, align);
+
+	if (c)
+		c->stable = true; /* before it has a slab */
+	return c;
+}
+
 static void drain_local(struct kmem_cache *c)
 {
 	bool on = local_irq_save();
@@ -315,7 +353,7 @@ static void cache_trim(struct kmem_cache *c)
 		c->nr_empty--;
 	}
 	spin_unlock_irqrestore(&c->lock, on);
-	free_slabs(&dead);
+	free_slabs(c, &dead);
 }
 
 void kmem_cache_destroy(struct kmem_cache *c)
@@ -357,6 +395,8 @@ void slab_drain(void)
 {
 	smp_call_all(drain_all_local, NULL, true);
 	for_each_cache(cache_trim);
+	if (atomic_read(&slabs_waiting))
+		rcu_barrier();
 }
 
 u64 slab_inuse(void)

@@ -7,33 +7,41 @@
  * Why a treap. Where a place in the list is known, a VMA comes or goes with two rotations on
  * average however many there are; other balanced trees look after the whole way to the root. The
  * hint knows the place where something changed last, which is where the next change mostly is.
- * Differs from Linux: no RCU readers, so no maple tree; neighbours are not merged.
- * Locks: mmap_lock, for reading to look, for writing to change. See also: mm/mmap.c,
+ * Differs from Linux: a treap, not a maple tree, so readers without mmap_lock start over if it
+ * changes; neighbours are not merged.
+ * Rules: L5 keeps the memory of VMAs. Locks: mmap_lock, for reading to look, for writing to change;
+ * a VMA's own lock where it goes. See also: mm/vma_lock.c, readers without mmap_lock; mm/mmap.c,
  * tests/test_mm_model.c.
  */
 #include <errno.h>
 #include <mm.h>
+#include <rules.h>
 #include <slab.h>
+#include <vma_lock.h>
 
 static struct kmem_cache *vma_cache;
 
-struct vma *vma_alloc(vaddr_t start, vaddr_t end, u32 prot, u32 flags)
+struct vma *vma_alloc(void)
 {
 	struct vma *v = kmem_cache_alloc(vma_cache, GFP_KERNEL);
 
-	if (v)
-		*v = (struct vma){ .start = start, .end = end, .prot = prot, .flags = flags };
+	if (!v)
+		return NULL;
+	WRITE_ONCE(v->lock, 0); /* late readers of what the object was may look at it */
+	lock_init(&v->class, lock_place());
 	return v;
 }
 
 void vma_free(struct vma *v)
 {
+	BUG_ON_RULE(VMA_CLOSED, debug_build && READ_ONCE(v->lock) != 0);
+	lock_destroy(&v->class, false);
 	kmem_cache_free(vma_cache, v);
 }
 
 void vma_init(void)
 {
-	vma_cache = kmem_cache_create("vma", sizeof(struct vma), sizeof(void *));
+	vma_cache = kmem_cache_create_stable("vma", sizeof(struct vma), 64);
 	if (!vma_cache)
 		boot_fail("too little memory: no room for address spaces");
 }
@@ -46,11 +54,11 @@ static void replace(struct mm *mm, const struct vma *old, struct vma *new)
 	struct vma *parent = old->parent;
 
 	if (!parent)
-		mm->vmas = new;
+		WRITE_ONCE(mm->vmas, new);
 	else if (parent->left == old)
-		parent->left = new;
+		WRITE_ONCE(parent->left, new);
 	else
-		parent->right = new;
+		WRITE_ONCE(parent->right, new);
 	if (new)
 		new->parent = parent;
 }
@@ -63,12 +71,12 @@ static void rotate_up(struct mm *mm, struct vma *v)
 	replace(mm, parent, v);
 	if (parent->left == v) {
 		between = v->right;
-		parent->left = between;
-		v->right = parent;
+		WRITE_ONCE(parent->left, between);
+		WRITE_ONCE(v->right, parent);
 	} else {
 		between = v->left;
-		parent->right = between;
-		v->left = parent;
+		WRITE_ONCE(parent->right, between);
+		WRITE_ONCE(v->left, parent);
 	}
 	if (between)
 		between->parent = parent;
@@ -78,17 +86,17 @@ static void rotate_up(struct mm *mm, struct vma *v)
 /* Hangs v between its neighbours: one of them has no child there. */
 static void tree_insert(struct mm *mm, struct vma *v)
 {
-	v->left = NULL;
-	v->right = NULL;
+	WRITE_ONCE(v->left, NULL);
+	WRITE_ONCE(v->right, NULL);
 	if (v->prev && !v->prev->right) {
 		v->parent = v->prev;
-		v->parent->right = v;
+		WRITE_ONCE(v->parent->right, v);
 	} else if (v->next) {
 		v->parent = v->next;
-		v->parent->left = v;
+		WRITE_ONCE(v->parent->left, v);
 	} else {
 		v->parent = NULL;
-		mm->vmas = v;
+		WRITE_ONCE(mm->vmas, v);
 	}
 	while (v->parent && v->parent->priority < v->priority)
 		rotate_up(mm, v);
@@ -112,6 +120,20 @@ static struct vma *last_vma(const struct mm *mm)
 	return v;
 }
 
+/* The set changes from the one to the other call; mmap_lock held for writing. */
+static inline void change_begin(struct mm *mm)
+{
+	WRITE_ONCE(mm->vma_seq, mm->vma_seq + 1);
+	/* Orders "odd" before the change. Pairs with vma_set_unchanged() in include/vma_lock.h. */
+	smp_wmb();
+}
+
+static inline void change_end(struct mm *mm)
+{
+	/* Orders the change before "even". Pairs with vma_start_read() in include/vma_lock.h. */
+	smp_store_release(&mm->vma_seq, mm->vma_seq + 1);
+}
+
 /* A linear congruential generator: its upper bits are what priorities are told apart by. */
 static u32 next_priority(struct mm *mm)
 {
@@ -123,25 +145,38 @@ void vma_insert(struct mm *mm, struct vma *v)
 {
 	v->next = vma_find(mm, v->start);
 	v->prev = v->next ? v->next->prev : last_vma(mm);
+	v->priority = next_priority(mm);
+	change_begin(mm);
 	if (v->next)
 		v->next->prev = v;
 	if (v->prev)
 		v->prev->next = v;
-	v->priority = next_priority(mm);
 	tree_insert(mm, v);
-	mm->vma_hint = v;
+	WRITE_ONCE(mm->vma_hint, v);
+	change_end(mm);
 	mm->nr_vmas++;
+	vma_end_write(v);
 }
 
 void vma_remove(struct mm *mm, struct vma *v)
 {
+	vma_start_write(v);
+	change_begin(mm);
 	tree_remove(mm, v);
 	if (v->next)
 		v->next->prev = v->prev;
 	if (v->prev)
 		v->prev->next = v->next;
-	mm->vma_hint = v->next;
+	WRITE_ONCE(mm->vma_hint, v->next);
+	change_end(mm);
 	mm->nr_vmas--;
+}
+
+void vma_set_end(struct mm *mm, struct vma *v, vaddr_t end)
+{
+	change_begin(mm);
+	WRITE_ONCE(v->end, end);
+	change_end(mm);
 }
 
 struct vma *vma_find(const struct mm *mm, vaddr_t addr)

@@ -4,10 +4,10 @@
 
     fixed.py PORT...    for release builds with RULES=fixed that are there already
 
-Each source with a rule(NAME) is compiled as it is and with `true` written in its place, by the
-compiler line of that build, which makes objects of it here that are not yet one with the others.
-The disassembly, relocations included, has to be the same; and neither the objects nor the linked
-kernel may know of rules_off, which the switches live in.
+Each source with a rule(NAME), or that includes a header with one, is compiled as it is and with
+`true` written in its place, by the compiler line of that build, which makes objects of it here that
+are not yet one with the others. The disassembly, relocations included, has to be the same; and
+neither the objects nor the linked kernel may know of rules_off, which the switches live in.
 """
 import os
 import re
@@ -34,6 +34,11 @@ def disassembly(tool, path):
     return output([tool, "-dr", path]).split("\n")[3:]
 
 
+def without_rules(path):
+    """The text of a source in which every rule(NAME) reads `true`."""
+    return rulebook.GUARD.sub("true", rulebook.read(".", path))
+
+
 def compiled(path, compiler, done, text):
     """The object of a source that reads like that."""
     output(compiler + ["-iquote", os.path.dirname(path), "-x", "c", "-c", "-", "-o", done],
@@ -42,10 +47,18 @@ def compiled(path, compiler, done, text):
 
 
 def with_and_without(path, compiler, folder):
-    """The objects of a source, and of the same in which every rule(NAME) reads `true`."""
-    text, done = rulebook.read(".", path), os.path.join(folder, path.replace("/", "-"))
-    return (compiled(path, compiler, done + ".o", text),
-            compiled(path, compiler, done + ".true.o", rulebook.GUARD.sub("true", text)))
+    """The objects of a source as it is, and without rules; headers like that are in the folder."""
+    done = os.path.join(folder, path.replace("/", "-"))
+    return (compiled(path, compiler, done + ".o", rulebook.read(".", path)),
+            compiled(path, compiler[:1] + ["-I", folder] + compiler[1:], done + ".true.o",
+                     without_rules(path)))
+
+
+def includers(header):
+    """Sources of the kernel that include the header."""
+    line = f"#include <{os.path.basename(header)}>\n"
+    return {path for path in rulebook.files(".", ("mm", "kernel", "drivers"), (".c",))
+            if line in rulebook.read(".", path)}
 
 
 def check(arch):
@@ -53,10 +66,16 @@ def check(arch):
     where = qemu.output_dir({"arch": arch, "build": "release", "rules": "fixed"})
     compiler = rulebook.read(".", f"{where}/flags").split()
     tools = re.sub(r"gcc\S*$", "", compiler[0])
-    sources = sorted({path for _, path in rulebook.every_site() if
-                      path.split("/")[0] != "arch" or path.split("/")[1] == arch})
+    sites = {path for _, path in rulebook.every_site() if
+             path.split("/")[0] != "arch" or path.split("/")[1] == arch}
+    headers = {path for path in sites if path.startswith("include/")}
+    sources = sorted((sites - headers).union(*map(includers, headers)))
     faults, guards, instructions = [], 0, 0
     with tempfile.TemporaryDirectory() as folder:
+        for path in headers:
+            guards += len(rulebook.guards(rulebook.read(".", path)))
+            with open(os.path.join(folder, os.path.basename(path)), "w", encoding="utf-8") as out:
+                out.write(f'# 1 "{path}"\n' + without_rules(path))
         for path in sources:
             own, plain = with_and_without(path, compiler, folder)
             code = disassembly(tools + "objdump", own)

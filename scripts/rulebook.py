@@ -19,8 +19,8 @@ BOOK = "docs/rules.md"
 MATRIX = "docs/rules-matrix.json"
 README = "README.md"
 BEGIN, END = "<!-- rules: begin -->\n", "<!-- rules: end -->\n"
-CODE = ("mm", "kernel", "arch", "drivers")
-COMMENTED = CODE + ("include", "tests")
+CODE = ("mm", "kernel", "arch", "drivers", "include")
+COMMENTED = CODE + ("tests",)
 COLUMNS = tuple(f"{port} {transport}" for port in ("x86_64", "arm64", "riscv64")
                 for transport in ("ipi", "unmaskable"))
 # What a cell may say, and the letter for it.
@@ -33,7 +33,7 @@ EXPLORED = ("explored", "redundant")
 TOKEN = re.compile(r'\s*(?:("(?:[^"\\]|\\.)*")|(\w+)|([(),]))')
 COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)+\'|(/\*.*?\*/|//[^\n]*)', re.S)
 TEST = re.compile(r"^TEST\((\w+),\s*(\w+)\)", re.M)
-GUARD = re.compile(r"\brule\((\w+)\)")
+GUARD = re.compile(r"\brule\(([A-Z_]+)\)")
 ID = re.compile(r"(?<![A-Za-z0-9_])([AFGHLRTU]\d+)(?![A-Za-z0-9])")
 RACE = re.compile(r"RACE ([A-Z]\d+(?:, [A-Z]\d+)*)\. (\S.*)")
 

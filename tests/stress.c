@@ -43,7 +43,8 @@ struct snapshot {
 	struct rcu_stats rcu;
 	struct pt_stats pt;
 	struct mem_stats mem;
-	u64 faults, faults_failed, ipis, unmaps, reads, scans, slab, at;
+	struct fault_stats faults;
+	u64 ipis, unmaps, reads, scans, slab, at;
 };
 
 /* ---- The run --------------------------------------------------------------------------------- */
@@ -58,7 +59,7 @@ static void snapshot(struct snapshot *s)
 	rcu_get_stats(&s->rcu);
 	pt_get_stats(&s->pt);
 	mem_get_stats(&s->mem);
-	fault_get_stats(&s->faults, &s->faults_failed);
+	fault_get_stats(&s->faults);
 	s->slab = slab_inuse();
 	s->unmaps = READ_ONCE(st.unmaps);
 	s->reads = READ_ONCE(st.reads);
@@ -76,7 +77,7 @@ static void print_progress(const struct snapshot *a, const struct snapshot *b)
 	print_line("stress: %3llu s  walks %llu pages %llu retries %llu unmaps %llu faults %llu "
 		   "tables waiting %llu fallbacks %llu",
 		   (unsigned long long)((b->at - a->at + NSEC_PER_SEC / 2) / NSEC_PER_SEC),
-		   D(gup.walks), D(gup.pages), D(gup.retries), D(unmaps), D(faults),
+		   D(gup.walks), D(gup.pages), D(gup.retries), D(unmaps), D(faults.resolved),
 		   (unsigned long long)b->pt.waiting,
 		   D(gather.table_batch_failures));
 }
@@ -87,8 +88,9 @@ static void print_summary(const struct snapshot *a, const struct snapshot *b)
 		   "met an unmap %llu",
 		   D(gup.walks), D(gup.pages), D(gup.retries), D(gup.slow), D(gup.overlaps));
 	print_line("stress: unmaps %llu, reads %llu, scans %llu, faults %llu resolved and %llu "
-		   "refused, mm entries %llu",
-		   D(unmaps), D(reads), D(scans), D(faults), D(faults_failed),
+		   "refused, %llu under mmap_lock, mm entries %llu",
+		   D(unmaps), D(reads), D(scans), D(faults.resolved), D(faults.failed),
+		   D(faults.slow),
 		   (unsigned long long)st.joins);
 	print_line("stress: freed %llu pages, %llu tables (rcu %llu, gather %llu, fallback %llu), "
 		   "%llu under a walker",

@@ -164,6 +164,33 @@ TEST(slab, no_memory_is_ordinary)
 	kmem_cache_destroy(c);
 }
 
+#define BIG (PAGE_SIZE / 4)
+
+/* Slabs that are given up while there is a reader stay what they are until it has left. */
+TEST(rule, L5_stable_memory_waits_for_readers)
+{
+	struct kmem_cache *c = kmem_cache_create_stable("test", BIG, 64);
+	void *objects[60];
+	unsigned int stay = 0, gone = 0;
+
+	ASSERT(c != NULL);
+	for (unsigned int i = 0; i < ARRAY_SIZE(objects); i++)
+		objects[i] = kmem_cache_alloc(c, GFP_KERNEL);
+	rcu_read_lock();
+	for (unsigned int i = 0; i < ARRAY_SIZE(objects); i++)
+		if (EXPECT(objects[i] != NULL))
+			kmem_cache_free(c, objects[i]);
+	for (unsigned int i = 0; i < ARRAY_SIZE(objects); i++)
+		stay += objects[i] && virt_to_page(objects[i])->type == PAGE_SLAB;
+	rcu_read_unlock();
+	EXPECT_EQ(stay, ARRAY_SIZE(objects));
+	rcu_barrier();
+	for (unsigned int i = 0; i < ARRAY_SIZE(objects); i++)
+		gone += objects[i] && virt_to_page(objects[i])->type != PAGE_SLAB;
+	EXPECT(gone > 0);
+	kmem_cache_destroy(c);
+}
+
 /* ---- All CPUs at once ------------------------------------------------------------------------ */
 
 #define ROUNDS 60

@@ -235,7 +235,7 @@ void arch_root_load(phys_t root, unsigned int tag, bool flush)
 	 * Orders earlier stores to tables before this CPU's walks through the new root: they have
 	 * left the store buffer. Pairs with the MMU's own loads. What the TLB remembers as
 	 * absent from an earlier use of the tag is in the user half only, where a fault is tried
-	 * again: see mm_fault_locked() in mm/fault.c.
+	 * again: see fault_in() in mm/fault.c.
 	 */
 	smp_mb();
 	csr_write(satp, mmu_satp(root, tag));

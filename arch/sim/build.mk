@@ -16,7 +16,7 @@ SIM_KERNEL := $(addprefix kernel/,balance.c hotplug.c idle.c mutex.c percpu.c rc
 	sched.c smp.c spinlock.c string.c thread.c time.c trap.c vsnprintf.c wait.c) \
 	$(addprefix mm/,boot_alloc.c buddy.c context.c cpu_tree.c fault.c gup.c mm.c mmap.c mmu_gather.c page_alloc.c \
 	page_init.c page_ref.c mem_print.c pgtable.c ptdesc.c scan.c slab.c table_limit.c tlb.c \
-	uaccess.c unmap.c vma.c) \
+	uaccess.c unmap.c vma.c vma_lock.c) \
 	arch/sim/kernel.c $(sort $(wildcard tests/sim/*.c))
 # The kernel's own oracles: their accesses are no steps (oracle.c).
 SIM_ORACLES := $(addprefix kernel/,lockdep.c lockdep_graph.c lockdep_report.c) \

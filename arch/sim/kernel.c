@@ -11,7 +11,6 @@
 #include "../../tests/sim/sim_test.h"
 
 #include <boot.h>
-#include <cpu_tree.h>
 #include <hotplug.h>
 #include <inject.h>
 #include <irqflags.h>
@@ -338,14 +337,10 @@ static u64 *user_fault(vaddr_t va, bool write)
 		if (faults == FAULTS_MAX)
 			finding("A5", "an access faults again and again where its entry is");
 		mmu_note_absent(va);
-		struct mm *mm = current->mm;
+		local_irq_disable();
+		int err = mm_fault(current->mm, va, write ? FAULT_WRITE : 0);
 
-		down_read(&mm->mmap_lock);
-		int err = mm_fault_locked(mm, va, (write ? FAULT_WRITE : 0) | FAULT_ACCESS);
-
-		if (!err)
-			cpu_tree_link(mm, va);
-		up_read(&mm->mmap_lock);
+		arch_irq_enable();
 		if (err)
 			return NULL;
 		mmu_refill(&M.cpu[sim_cpu()]);

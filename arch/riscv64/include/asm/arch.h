@@ -103,7 +103,7 @@ static inline bool pte_user_allows(pte_t pte, bool write)
  * hardware: their loads behind pte_read() depend on it.
  * A TLB may hold "not present" (no Svvptc), and only SFENCE.VMA orders the store before this CPU's
  * own walks (privileged specification, 4.2.1). A kernel entry is therefore followed by one. A user
- * entry is not: an access that still finds it absent traps, and mm_fault_locked() in mm/fault.c
+ * entry is not: an access that still finds it absent traps, and fault_in() in mm/fault.c
  * fences and lets it try again. One here would be paid at every fault, and under QEMU, where any
  * SFENCE.VMA drops the whole TLB, it would hide invalidations that are missing elsewhere.
  */
