@@ -81,9 +81,9 @@ FLAGS = -std=gnu11 -O$(if $(filter-out 4K,$(PAGE_SIZE)),s,2) -g -ffreestanding -
 LDFLAGS := -nostdlib -static -no-pie \
 	-Wl,--build-id=none,-z,max-page-size=0x1000,-z,noexecstack,--no-warn-rwx-segments
 
-SRC := $(addprefix tests/,$(TESTS)) $(addprefix drivers/,$(DRIVERS)) \
+SRC := $(filter-out $(LEFT_OUT),$(addprefix tests/,$(TESTS)) $(addprefix drivers/,$(DRIVERS)) \
 	$(sort $(wildcard arch/$(ARCH)/*.c arch/$(ARCH)/*.S kernel/*.c mm/*.c tests/*.c \
-	$(if $(filter-out debug,$(BUILD)),tests/bench/*.c tests/bench/$(BUILD)/*.c)))
+	$(if $(filter-out debug,$(BUILD)),tests/bench/*.c tests/bench/$(BUILD)/*.c))))
 OBJ := $(SRC:%=$(O)/%.o)
 SHIM := $(patsubst tests/shim/%.S,$(O)/shim.img,$(wildcard tests/shim/$(ARCH).S))
 OUTPUTS := $(O)/grace.elf $(O)/grace.img

@@ -7,17 +7,15 @@
 ONE := $(if $(filter release,$(BUILD)),-flto -flto-partition=one -foptimize-sibling-calls \
 	$(addprefix -fno-align-,functions jumps loops labels))
 
-# There all is small but what rows of docs/performance.md meet.
-FAST := $(addprefix mm/,boot_a% buddy.% fault.% gup.% kmap.% mmap.% mmu_g% page_a% page_i% \
-	page_r% pgt% ptd% slab.% table_l% tlb.% uacc% unmap.% vma%) \
+# Everything is small but what rows of docs/performance.md meet, and what fills and checks frames.
+FAST := $(addprefix mm/,boot_a% buddy.% fault.% gup.% kmap.% mmap.% mmu_g% page_a% page_d% \
+	page_i% page_r% pgt% ptd% slab.% table_l% tlb.% uacc% unmap.% vma%) \
 	$(addprefix kernel/,idle.% mutex.% rcu% rwsem.% sched.% smp.% string.% time.% trap.% \
 	wait.%) \
 	$(addprefix drivers/,apic.% fdt% gic% imsic%) \
 	$(addprefix arch/%/,cpu.c irq.c mmu.c sbi.c trap.c)
 
-# In the other builds what reports or is evidence is small, and in a debug build what only boots.
-SMALL := tests/% $(addprefix mm/,ledger% census% mem_p% oracle% page_o% print%) \
-	$(addprefix kernel/,boot.% cmd% comm% cons% inject% line% lockd% panic% watch%) \
-	$(if $(filter debug,$(BUILD)),drivers/fdt%)
+small = $(filter-out tests/bench/% $(FAST),$<)
 
-small = $(filter-out tests/bench/%,$(if $(ONE),$(filter-out $(FAST),$<),$(filter $(SMALL),$<)))
+# Sections of 64 KiB leave much of an image empty: there, tests that know nothing of pages stay out.
+LEFT_OUT := $(if $(filter 64K,$(PAGE_SIZE)),tests/test_text.c tests/fdt/test_fdt.c)
