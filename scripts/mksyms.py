@@ -13,17 +13,15 @@ RUN = 16  # SYMBOL_RUN in kernel/symbols.c
 
 
 def main():
-    syms, start = [], 0
-    if sys.argv[1:] != ["empty"]:
-        for line in sys.stdin:
-            parts = line.split()
-            if parts[-1] == "image_start":
-                start = int(parts[0], 16)
-            # What stands below the image is names of sources, for debuggers.
-            if len(parts) == 3 and parts[1] in "tTwW" and parts[2][0] not in ".$" and \
-                    int(parts[0], 16) >> 63:
-                if not syms or syms[-1][0] != int(parts[0], 16):
-                    syms.append((int(parts[0], 16), parts[2].split(".")[0]))
+    lines = [] if sys.argv[1:] == ["empty"] else [line.split() for line in sys.stdin]
+    start = next((int(parts[0], 16) for parts in lines if parts[-1] == "image_start"), 0)
+    syms = []
+    for parts in lines:
+        # What stands below the image is names of sources, for debuggers.
+        if len(parts) == 3 and parts[1] in "tTwW" and parts[2][0] not in ".$" and \
+                int(parts[0], 16) >= start:
+            if not syms or syms[-1][0] != int(parts[0], 16):
+                syms.append((int(parts[0], 16), parts[2].split(".")[0]))
     out = ['.section .symbols, "a"', ".balign 8", ".globl symbol_table", "symbol_table:",
            f".8byte {len(syms)}"]
     out += [f".4byte {addr - start:#x}" for addr, _ in syms]

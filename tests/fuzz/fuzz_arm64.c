@@ -37,6 +37,11 @@ phys_t image_pa(const void *p)
 	return 0x40200000;
 }
 
+u64 mmu_entry_format(void)
+{
+	return 0;
+}
+
 phys_t mmu_hw_kernel_root(void)
 {
 	return 0;
