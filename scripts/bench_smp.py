@@ -57,8 +57,10 @@ def measured(function):
 
 NONE = constant(0)
 ROWS = (
-    Row("munmap-none/told", "CPUs told by a munmap of a page; all are in the mm, no other used it",
+    Row("munmap-unused/told", "CPUs told by a munmap of a page that nobody used; all are in the mm",
         measured(others), NONE),
+    Row("munmap-none/told", "the same; the CPU that unmaps it used it, no other", measured(others),
+        NONE),
     Row("munmap-half/told", "the same; half of the CPUs used it", measured(others),
         lambda n, arch: n // 2),
     Row("munmap-all/told", "the same; all used it", measured(others), others),
@@ -70,7 +72,9 @@ ROWS = (
     Row("munmap-all/flushes", "flushes, of a range or of the mm", constant(1), constant(1)),
     Row("munmap-all/fences", "of these by the transport that is not masked", None, constant(1)),
     Row("apart1/told", "CPUs told by a munmap of a page in a 2 MiB of each CPU's own", None, NONE),
-    Row("trees-none/told", "as munmap-none, with trees by CPU (trees=cpu)", measured(others), NONE),
+    Row("trees-unused/told", "as munmap-unused, with trees by CPU (trees=cpu)", measured(others),
+        NONE),
+    Row("trees-none/told", "as munmap-none", measured(others), NONE),
     Row("trees-half/told", "as munmap-half", measured(others), lambda n, arch: n // 2),
     Row("trees-all/told", "as munmap-all", measured(others), others),
     Row("trees-tables/told", "as munmap-tables", measured(others), others),

@@ -28,7 +28,7 @@ static void unmap_shared(unsigned int me)
 	tally_add(&tally, 1);
 }
 
-/* Of all CPUs, which are in the mm, users have the page in use beside the one that unmaps it. */
+/* Of all CPUs, which are in the mm, the first users have the page in use; the first unmaps it. */
 static void munmap_in(const char *what, unsigned int users)
 {
 	char scenario[32];
@@ -37,7 +37,7 @@ static void munmap_in(const char *what, unsigned int users)
 	tally = (struct tally){ 0 };
 	for (unsigned int i = 0; i < ROUNDS; i++) {
 		by_turns(0, 1, map_shared);
-		by_turns(1, 1 + users, use_shared);
+		by_turns(0, users, use_shared);
 		by_turns(0, 1, unmap_shared);
 	}
 	tally_rows(scenario, &tally, ROUNDS);
@@ -48,15 +48,16 @@ static void munmaps(void)
 	tables_go = false;
 	if (!enter_mm(cpus))
 		return;
-	munmap_in("none", 0);
+	munmap_in("unused", 0);
+	munmap_in("none", 1);
 	if (cpus > 2)
-		munmap_in("half", cpus / 2);
-	munmap_in("all", cpus - 1);
+		munmap_in("half", 1 + cpus / 2);
+	munmap_in("all", cpus);
 	leave_mm(cpus);
 	tables_go = true;
 	if (!enter_mm(cpus))
 		return;
-	munmap_in("tables", cpus - 1);
+	munmap_in("tables", cpus);
 	leave_mm(cpus);
 }
 
@@ -66,7 +67,7 @@ static void munmap_alone(void)
 	tables_go = false;
 	if (!enter_mm(1))
 		return;
-	munmap_in("alone", 0);
+	munmap_in("alone", 1);
 	leave_mm(1);
 }
 
@@ -79,6 +80,7 @@ static void munmap_lazy(const char *scenario, bool with_tables)
 		return;
 	for (unsigned int i = 0; i < ROUNDS; i++) {
 		by_turns(0, 1, map_shared);
+		by_turns(0, 1, use_shared);
 		by_turns(1, cpus, enter);
 		by_turns(1, cpus, use_shared);
 		by_turns(1, cpus, leave);
