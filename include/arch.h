@@ -104,9 +104,10 @@ static inline phys_t pte_pa(pte_t pte);
 static inline phys_t pte_memory_pa(pte_t pte);
 /*
  * [10] The attributes the leaf was made with, and the marks that it got since. PA_ACCESSED is one
- * bit: of the bits of several leaves together, it says whether any of them has it.
+ * bit: of the bits of several leaves together, it says whether any of them has it. Only those of
+ * want, which is a constant where it matters: the others are not decoded then.
  */
-static inline u64 pte_attr(pte_t pte);
+static inline u64 pte_attr_in(pte_t pte, u64 want);
 /*
  * Of a leaf or of what is not present, in one test: true if it has PA_USER and PA_READ, and
  * PA_WRITE if write, and not PA_SPECIAL.

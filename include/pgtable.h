@@ -57,9 +57,14 @@ static inline bool pte_same_mapping(pte_t a, pte_t b)
 {
 	return !((a.val ^ b.val) & ~PTE_MARKS);
 }
+/* All attributes of a leaf. */
+static inline u64 pte_attr(pte_t pte)
+{
+	return pte_attr_in(pte, ~0ULL);
+}
 static inline bool pte_write(pte_t pte)
 {
-	return pte_attr(pte) & PA_WRITE;
+	return pte_attr_in(pte, PA_WRITE);
 }
 static inline struct page *pte_page(pte_t pte)
 {
@@ -107,7 +112,7 @@ static inline void user_entry_check_empty(pte_t *ptep, unsigned int level)
 static inline void user_leaf_count(pte_t pte, unsigned int level, int by)
 {
 	if (debug_build && pte_present(pte) && pte_leaf(pte, level) &&
-	    !(pte_attr(pte) & PA_SPECIAL))
+	    !pte_attr_in(pte, PA_SPECIAL))
 		page_entry_count(page_head(pte_page(pte)), level, by);
 }
 /* Makes an entry where there is none. Release, as arch_pte_publish(). */

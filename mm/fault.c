@@ -149,7 +149,7 @@ static struct page *user_page(unsigned int level)
 static void found_present(struct mm *mm, pte_t *ptep, unsigned int level, vaddr_t addr, u64 flags)
 {
 	u64 marks = marks_of(flags);
-	bool lacks = (pte_attr(pte_read(ptep)) & marks) != marks;
+	bool lacks = pte_attr_in(pte_read(ptep), marks) != marks;
 
 	lacks = lacks && set_marks(ptep, level, marks);
 	if (mm == current->mm)

@@ -248,7 +248,7 @@ static void protect_leaf(pte_t *ptep, unsigned int level, u32 prot)
 {
 	for (;;) {
 		pte_t old = pte_read(ptep);
-		u64 attr = pte_attr(old) & (PA_SPECIAL | PA_ACCESSED | PA_DIRTY);
+		u64 attr = pte_attr_in(old, PA_SPECIAL | PA_ACCESSED | PA_DIRTY);
 
 		attr |= prot_attr(prot);
 		if (!pte_present(old) || user_leaf_protect(ptep, old, attr, level))

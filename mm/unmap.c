@@ -28,7 +28,7 @@ struct zap {
 
 static inline bool accessed(u64 bits)
 {
-	return pte_attr((pte_t){ bits }) & PA_ACCESSED;
+	return pte_attr_in((pte_t){ bits }, PA_ACCESSED);
 }
 
 /*
@@ -68,7 +68,7 @@ static inline struct page *zap_leaf(struct mm *mm, pte_t *ptep, vaddr_t va, unsi
 	 */
 	pte_t pte = user_entry_take(ptep, level);
 	*bits |= pte.val;
-	struct page *page = pte_attr(pte) & PA_SPECIAL ? NULL : pte_page(pte);
+	struct page *page = pte_attr_in(pte, PA_SPECIAL) ? NULL : pte_page(pte);
 
 	trace(CLEAR, mm->id, pte_pa(pte), va);
 	if (accessed(pte.val))

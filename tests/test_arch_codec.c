@@ -49,6 +49,16 @@ static const u64 permissions[] = {
 	0, PA_READ, PA_READ | PA_WRITE, PA_READ | PA_EXEC, PA_READ | PA_WRITE | PA_EXEC, PA_EXEC,
 };
 
+/* Each asked for by itself. */
+static u64 attr_by_attr(pte_t pte)
+{
+	u64 attr = 0;
+
+	for (unsigned int bit = 0; bit < 64; bit++)
+		attr |= pte_attr_in(pte, BIT(bit));
+	return attr;
+}
+
 /* pte_user_allows() says what pte_attr() does, for every kind of leaf. */
 static bool check_allows(pte_t pte, u64 attr)
 {
@@ -64,7 +74,7 @@ static void check_leaf(phys_t pa, u64 attr, unsigned int level)
 	bool ok = EXPECT(!pte_none(pte)) && EXPECT(pte_present(pte)) &&
 		  EXPECT(pte_leaf(pte, level)) && EXPECT_EQ(pte_pa(pte), pa) &&
 		  (pa >= DIRECT_MAP_SIZE || EXPECT_EQ(pte_memory_pa(pte), pa)) &&
-		  EXPECT_EQ(pte_attr(pte), attr) &&
+		  EXPECT_EQ(pte_attr(pte), attr) && EXPECT_EQ(attr_by_attr(pte), attr) &&
 		  EXPECT_EQ(pte_write(pte), (attr & PA_WRITE) != 0) &&
 		  EXPECT(level == 0 || !pte_is_table(pte)) && check_allows(pte, attr);
 
@@ -324,7 +334,7 @@ TEST(arch, e08_leaf_or_table)
 	EXPECT(pte_leaf(arch_pte_leaf(PAGE_SIZE, PA_USER, 0), 0));
 }
 
-/* Entries 9 and 10, pte_pa() and pte_attr(), on what the kernel itself maps. */
+/* Entries 9 and 10, pte_pa() and pte_attr_in(), on what the kernel itself maps. */
 TEST(arch, e09_kernel_table_decodes)
 {
 	pte_t *root = phys_to_virt(kernel_root);

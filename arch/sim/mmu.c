@@ -82,7 +82,7 @@ static void walk(struct vcpu *v, u64 pfn, unsigned int level, vaddr_t va)
 		if (pfn >= DIRECT_MAP_SIZE >> PAGE_SHIFT)
 			return;
 		if (pte_leaf(pte, level)) {
-			if (level == 0 && (pte_attr(pte) & PA_ACCESSED))
+			if (level == 0 && (pte_attr_in(pte, PA_ACCESSED)))
 				add(v, HELD(0, pte_write(pte), frame_gen(pfn), pfn, v->tag,
 					    vpn_at(va, 0)));
 			return;

@@ -103,7 +103,7 @@ static void print_entry(u64 value)
 	else if (pte_leaf(pte, at.level))
 		printf(" page:%#llx:%s%s", (unsigned long long)(pte_pa(pte) >> PAGE_SHIFT),
 		       pte_write(pte) ? "rw" : "ro",
-		       pte_attr(pte) & PA_ACCESSED ? "" : ",unused");
+		       pte_attr_in(pte, PA_ACCESSED) ? "" : ",unused");
 	else
 		printf(" table:%#llx", (unsigned long long)(pte_pa(pte) >> PAGE_SHIFT));
 }

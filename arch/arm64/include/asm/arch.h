@@ -134,17 +134,22 @@ static inline phys_t pte_memory_pa(pte_t pte)
 	return pte.val & PTE_ADDR_LOW & (DIRECT_MAP_SIZE - 1);
 }
 
-static inline u64 pte_attr(pte_t pte)
+static __always_inline u64 pte_attr_in(pte_t pte, u64 want)
 {
-	u64 v = pte.val;
+	u64 v = pte.val, attr = 0;
 	u64 xn = v & PTE_SW_USER ? PTE_UXN : PTE_PXN;
 	bool dirty = v & PTE_DBM ? !(v & PTE_RDONLY) : v & PTE_SW_DIRTY;
 
-	return (v & PTE_SW_READ ? PA_READ : 0) | (v & PTE_DBM ? PA_WRITE : 0) |
-	       (v & xn ? 0 : PA_EXEC) | (v & PTE_SW_USER ? PA_USER : 0) |
-	       (v & PTE_NG ? 0 : PA_GLOBAL) | (v & PTE_DEVICE ? PA_DEVICE : 0) |
-	       (v & PTE_SW_SPECIAL ? PA_SPECIAL : 0) | (v & PTE_AF ? PA_ACCESSED : 0) |
-	       (dirty ? PA_DIRTY : 0);
+	attr |= want & PA_READ && v & PTE_SW_READ ? PA_READ : 0;
+	attr |= want & PA_WRITE && v & PTE_DBM ? PA_WRITE : 0;
+	attr |= want & PA_EXEC && !(v & xn) ? PA_EXEC : 0;
+	attr |= want & PA_USER && v & PTE_SW_USER ? PA_USER : 0;
+	attr |= want & PA_GLOBAL && !(v & PTE_NG) ? PA_GLOBAL : 0;
+	attr |= want & PA_DEVICE && v & PTE_DEVICE ? PA_DEVICE : 0;
+	attr |= want & PA_SPECIAL && v & PTE_SW_SPECIAL ? PA_SPECIAL : 0;
+	attr |= want & PA_ACCESSED && v & PTE_AF ? PA_ACCESSED : 0;
+	attr |= want & PA_DIRTY && dirty ? PA_DIRTY : 0;
+	return attr;
 }
 
 static inline bool pte_user_allows(pte_t pte, bool write)

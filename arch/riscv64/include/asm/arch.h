@@ -80,15 +80,21 @@ static inline phys_t pte_memory_pa(pte_t pte)
 	return pte_pa(pte);
 }
 
-static inline u64 pte_attr(pte_t pte)
+static __always_inline u64 pte_attr_in(pte_t pte, u64 want)
 {
-	u64 v = pte.val;
+	u64 v = pte.val, attr = 0;
 	u64 device = v & PTE_V ? PTE_SOFT_DEVICE : PTE_NONE_DEVICE;
 
-	return (v & PTE_R ? PA_READ : 0) | (v & PTE_W ? PA_WRITE : 0) | (v & PTE_X ? PA_EXEC : 0) |
-	       (v & PTE_U ? PA_USER : 0) | (v & PTE_G ? PA_GLOBAL : 0) |
-	       (v & PTE_SOFT_SPECIAL ? PA_SPECIAL : 0) | (v & device ? PA_DEVICE : 0) |
-	       (v & PTE_A ? PA_ACCESSED : 0) | (v & PTE_D ? PA_DIRTY : 0);
+	attr |= want & PA_READ && v & PTE_R ? PA_READ : 0;
+	attr |= want & PA_WRITE && v & PTE_W ? PA_WRITE : 0;
+	attr |= want & PA_EXEC && v & PTE_X ? PA_EXEC : 0;
+	attr |= want & PA_USER && v & PTE_U ? PA_USER : 0;
+	attr |= want & PA_GLOBAL && v & PTE_G ? PA_GLOBAL : 0;
+	attr |= want & PA_DEVICE && v & device ? PA_DEVICE : 0;
+	attr |= want & PA_SPECIAL && v & PTE_SOFT_SPECIAL ? PA_SPECIAL : 0;
+	attr |= want & PA_ACCESSED && v & PTE_A ? PA_ACCESSED : 0;
+	attr |= want & PA_DIRTY && v & PTE_D ? PA_DIRTY : 0;
+	return attr;
 }
 
 static inline bool pte_user_allows(pte_t pte, bool write)

@@ -56,16 +56,16 @@ static inline phys_t pte_memory_pa(pte_t pte)
 	return pte_pa(pte);
 }
 
-static inline u64 pte_attr(pte_t pte)
+static inline u64 pte_attr_in(pte_t pte, u64 want)
 {
-	return pte.val >> PTE_ATTR_SHIFT & PTE_ATTR_MASK;
+	return pte.val >> PTE_ATTR_SHIFT & PTE_ATTR_MASK & want;
 }
 
 static inline bool pte_user_allows(pte_t pte, bool write)
 {
 	u64 want = PA_USER | PA_READ | (write ? PA_WRITE : 0);
 
-	return (pte_attr(pte) & (want | PA_SPECIAL)) == want;
+	return pte_attr_in(pte, want | PA_SPECIAL) == want;
 }
 
 /*

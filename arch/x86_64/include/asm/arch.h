@@ -81,20 +81,19 @@ static inline phys_t pte_memory_pa(pte_t pte)
 	return pte.val & PTE_ADDR_MASK & (DIRECT_MAP_SIZE - 1);
 }
 
-static inline u64 pte_attr(pte_t pte)
+static __always_inline u64 pte_attr_in(pte_t pte, u64 want)
 {
 	u64 v = pte.val, attr = 0;
 
-	if (v & PTE_P) {
-		attr |= v & PTE_SW_NOREAD ? 0 : PA_READ;
-		attr |= v & PTE_W ? PA_WRITE : 0;
-		attr |= v & PTE_NX ? 0 : PA_EXEC;
-	}
-	attr |= v & PTE_U ? PA_USER : 0;
-	attr |= v & PTE_G ? PA_GLOBAL : 0;
-	attr |= v & PTE_PCD ? PA_DEVICE : 0;
-	attr |= v & PTE_SW_SPECIAL ? PA_SPECIAL : 0;
-	attr |= (v & PTE_A ? PA_ACCESSED : 0) | (v & PTE_D ? PA_DIRTY : 0);
+	attr |= want & PA_READ && (v & (PTE_P | PTE_SW_NOREAD)) == PTE_P ? PA_READ : 0;
+	attr |= want & PA_WRITE && (v & (PTE_P | PTE_W)) == (PTE_P | PTE_W) ? PA_WRITE : 0;
+	attr |= want & PA_EXEC && (v & (PTE_P | PTE_NX)) == PTE_P ? PA_EXEC : 0;
+	attr |= want & PA_USER && v & PTE_U ? PA_USER : 0;
+	attr |= want & PA_GLOBAL && v & PTE_G ? PA_GLOBAL : 0;
+	attr |= want & PA_DEVICE && v & PTE_PCD ? PA_DEVICE : 0;
+	attr |= want & PA_SPECIAL && v & PTE_SW_SPECIAL ? PA_SPECIAL : 0;
+	attr |= want & PA_ACCESSED && v & PTE_A ? PA_ACCESSED : 0;
+	attr |= want & PA_DIRTY && v & PTE_D ? PA_DIRTY : 0;
 	return attr;
 }
 

@@ -36,7 +36,7 @@ static inline phys_t pte_memory_pa(pte_t pte)
 	return pte_pa(pte);
 }
 
-static inline u64 pte_attr(pte_t pte)
+static inline u64 pte_attr_in(pte_t pte, u64 want)
 {
 	return 0;
 }
