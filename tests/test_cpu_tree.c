@@ -185,14 +185,16 @@ static void first_toucher(void *unused)
 }
 
 /*
- * Puts value there by the kernel's own mapping. This CPU never touches the page: it is not in the
- * table's mask either, and where nobody is, no transport says a word to anybody.
+ * Puts value there by the kernel's own mapping, in an entry that was accessed [T11]. This CPU never
+ * touches the page: it is not in the table's mask either, and where nobody is, no transport says a
+ * word to anybody.
  */
 static bool store_untouched(vaddr_t va, u64 value)
 {
 	struct page *page;
 
-	if (!EXPECT_EQ(get_user_pages(va, 1, FOLL_WRITE, &page), 1))
+	if (!EXPECT_EQ(test_fault_in(race.mm, va, 1), 0) ||
+	    !EXPECT_EQ(get_user_pages(va, 1, FOLL_WRITE, &page), 1))
 		return false;
 	WRITE_ONCE(*(u64 *)page_to_virt(page), value);
 	put_page(page);

@@ -134,18 +134,18 @@ TEST(tlb, switching_races_with_unmapping)
 }
 
 /*
- * Takes the page of an mm away that nobody has used yet, while the switchers come to it. This
- * thread is not in it, as one that unmaps for another process: the mask is empty until a switcher
- * joins it, and a flush for nobody is not sent by any transport.
+ * Takes the page of an mm away that no CPU has in its TLB yet, while the switchers come to it. Its
+ * entry says that it was accessed: else nobody need be told [T11]. This thread is not in the mm, as
+ * one that unmaps for another process: the mask is empty until a switcher joins it, and a flush for
+ * nobody is not sent by any transport.
  */
 static void unmap_from_outside(u64 delay_ns)
 {
 	struct mm *mm = mm_create();
 	u64 before = READ_ONCE(sw.switches), end;
-	s64 va = mm ? mm_mmap(mm, test_window(0), PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_POPULATE)
-		    : -ENOMEM;
+	s64 va = mm ? mm_mmap(mm, test_window(0), PAGE_SIZE, PROT_READ | PROT_WRITE, 0) : -ENOMEM;
 
-	if (EXPECT(va > 0)) {
+	if (EXPECT(va > 0) && EXPECT_EQ(test_fault_in(mm, (vaddr_t)va, 1), 0)) {
 		sw.va = (vaddr_t)va;
 		young_set(mm);
 		for (end = time_ns() + delay_ns; time_ns() < end;)

@@ -11,6 +11,7 @@
 #include <inject.h>
 #include <slab.h>
 #include <tlb.h>
+#include <trap.h>
 
 /* ---- CPUs and threads -------------------------------------------------------------------- */
 
@@ -184,6 +185,17 @@ struct mm *test_mm_enter(void)
 	else
 		test_fail(__FILE__, __LINE__, "no memory for an mm");
 	return mm;
+}
+
+int test_fault_in(struct mm *mm, vaddr_t va, u64 nr)
+{
+	int err = 0;
+
+	down_read(&mm->mmap_lock);
+	for (u64 i = 0; i < nr && !err; i++)
+		err = mm_fault_locked(mm, va + i * PAGE_SIZE, FAULT_WRITE | FAULT_ACCESS);
+	up_read(&mm->mmap_lock);
+	return err;
 }
 
 void test_mm_leave(struct mm *mm)

@@ -124,6 +124,11 @@ void test_mm_leave(struct mm *mm);
 vaddr_t test_map(struct mm *mm, u64 nr, u32 flags);
 /* The same, and writes 0 to each page, so that a TLB may hold all of them. */
 vaddr_t test_map_used(struct mm *mm, u64 nr);
+/*
+ * Faults nr pages in as if an access of some other thread's did, without one. 0, -EFAULT, -EACCES,
+ * -ENOMEM.
+ */
+int test_fault_in(struct mm *mm, vaddr_t va, u64 nr);
 /* Where test windows are: the start of a level-1 span in the middle of nowhere. */
 vaddr_t test_window(unsigned int n);
 /* The entry for va at level in the tree under root, or NULL. Nobody may unmap meanwhile. */

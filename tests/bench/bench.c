@@ -13,7 +13,6 @@
 #include <printk.h>
 #include <rcu.h>
 #include <slab.h>
-#include <trap.h>
 
 static u64 overhead; /* instructions between the two readings of an empty meter */
 static unsigned int failures;
@@ -134,12 +133,8 @@ vaddr_t bench_window(unsigned int n)
 
 void bench_populate(struct mm *mm, vaddr_t va, u64 nr)
 {
-	int err = 0;
+	int err = test_fault_in(mm, va, nr);
 
-	down_read(&mm->mmap_lock);
-	for (u64 i = 0; i < nr && !err; i++)
-		err = mm_fault_locked(mm, va + i * PAGE_SIZE, FAULT_WRITE | FAULT_ACCESS);
-	up_read(&mm->mmap_lock);
 	if (err)
 		bench_fail("no memory for %llu pages: error %d", (unsigned long long)nr, err);
 }
