@@ -130,13 +130,19 @@ void cpu_tree_end(struct mm *mm)
 
 /* ---- Which root -------------------------------------------------------------------------- */
 
+/* Whether this CPU loads the shared tree. Preemption off. */
+static bool shares(const struct mm *mm)
+{
+	return cpumask_has(READ_ONCE(mm->sharers), smp_processor_id());
+}
+
 phys_t cpu_tree_own_root(const struct mm *mm)
 {
-	unsigned int cpu = smp_processor_id();
+	pte_t *own = mm->trees[smp_processor_id()];
 
-	if (cpumask_has(READ_ONCE(mm->sharers), cpu))
+	if (shares(mm))
 		return mm->root_pa;
-	return mm->trees[cpu] ? virt_to_phys(mm->trees[cpu]) : 0;
+	return own ? virt_to_phys(own) : 0;
 }
 
 /* This CPU goes over to the shared tree, until the mm ends. Preemption off. */
@@ -153,7 +159,7 @@ static void share(struct mm *mm)
 void cpu_tree_share(struct mm *mm)
 {
 	preempt_disable();
-	if (mm->trees && !cpumask_has(READ_ONCE(mm->sharers), smp_processor_id()))
+	if (mm->trees && !shares(mm))
 		share(mm);
 	preempt_enable();
 }
@@ -187,16 +193,19 @@ static bool make_root(struct mm *mm, pte_t **mine)
 
 /* ---- Hanging in and cutting out ---------------------------------------------------------- */
 
-/* The entry of level 1 for addr in the shared tree; none if there is a leaf or nothing above it. */
-static pte_t shared_entry(const struct mm *mm, vaddr_t addr)
+/*
+ * The entry of level 1 for va in the tree under root; NULL if there is a leaf or nothing above it.
+ * WHY SAFE: in the shared tree the caller keeps the VMA of va, and that keeps the tables [L1]; a
+ * CPU's own tables live as long as the mm.
+ */
+static pte_t *find_entry(pte_t *root, vaddr_t va)
 {
 	unsigned int level = pt_top_level();
-	pte_t pte = pte_read(mm->root + pt_index(addr, level));
+	pte_t pte, *ptep = root + pt_index(va, level);
 
-	/* WHY SAFE: the caller keeps the VMA of addr, and that keeps the tables [L1]. */
-	while (level > 1 && pte_is_table(pte))
-		pte = pte_read(pte_table(pte) + pt_index(addr, --level));
-	return level == 1 ? pte : PTE_NONE;
+	while (level > 1 && pte_is_table(pte = pte_read(ptep)))
+		ptep = pte_table(pte) + pt_index(va, --level);
+	return level == 1 ? ptep : NULL;
 }
 
 /* This CPU's own entry of level 1 for addr, with the tables above it; NULL without memory. */
@@ -257,33 +266,24 @@ static void hang(pte_t *ptep, pte_t to)
 void cpu_tree_link_slow(struct mm *mm, vaddr_t addr)
 {
 	preempt_disable(); /* this CPU's tree, and its turn to change it */
-	bool shares = cpumask_has(READ_ONCE(mm->sharers), smp_processor_id());
-	pte_t *ptep = shares ? NULL : own_entry(mm, addr);
-	pte_t to = shared_entry(mm, addr);
+	if (!shares(mm)) {
+		pte_t *own = own_entry(mm, addr), *shared = find_entry(mm->root, addr);
+		pte_t to = shared ? pte_read(shared) : PTE_NONE;
 
-	if (!shares && (!ptep || !pte_is_table(to)))
-		share(mm);
-	else if (!shares && pte_none(pte_read(ptep)))
-		hang(ptep, to);
+		if (!own || !pte_is_table(to))
+			share(mm);
+		else if (pte_none(pte_read(own)))
+			hang(own, to);
+	}
 	preempt_enable();
 }
 
-/* The entry of level 1 for va in cpu's tree, or NULL where that has no such table. */
-static pte_t *find_entry(const struct mm *mm, unsigned int cpu, vaddr_t va)
+/* The same in cpu's tree, if any. Address dependency: the pointer before what it leads to. */
+static pte_t *find_entry_of(const struct mm *mm, unsigned int cpu, vaddr_t va)
 {
-	unsigned int level = pt_top_level();
-	/*
-	 * WHY SAFE: a CPU's own tables live as long as the mm. Address dependency: the pointer
-	 * before what it leads to.
-	 */
-	pte_t *table = READ_ONCE(mm->trees[cpu]);
+	pte_t *root = READ_ONCE(mm->trees[cpu]);
 
-	while (table && level > 1) {
-		pte_t pte = pte_read(table + pt_index(va, level--));
-
-		table = pte_none(pte) ? NULL : pte_table(pte);
-	}
-	return table ? table + pt_index(va, 1) : NULL;
+	return root ? find_entry(root, va) : NULL;
 }
 
 /*
@@ -298,7 +298,7 @@ void cpu_tree_cut_slow(struct mm *mm, vaddr_t va, cpumask_t cpus)
 	unsigned int cpu;
 
 	for_each_cpu(cpu, cpus) {
-		pte_t *ptep = find_entry(mm, cpu, va);
+		pte_t *ptep = find_entry_of(mm, cpu, va);
 
 		/* Full barrier: cut before the flush begins. Pairs with that CPU's MMU. */
 		if (ptep && rule(TABLE_CUT_EVERYWHERE))
@@ -308,7 +308,7 @@ void cpu_tree_cut_slow(struct mm *mm, vaddr_t va, cpumask_t cpus)
 
 bool cpu_tree_leads(const struct mm *mm, unsigned int cpu, vaddr_t va)
 {
-	pte_t *ptep = find_entry(mm, cpu, va);
+	pte_t *ptep = find_entry_of(mm, cpu, va);
 
 	return ptep && !pte_none(pte_read(ptep));
 }

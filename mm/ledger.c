@@ -369,25 +369,13 @@ void ledger_protect(struct mm *mm, vaddr_t start, vaddr_t end)
 
 /* ---- Payment is due ---------------------------------------------------------------------- */
 
-static struct ledger_debt debt_of_page(const struct page *page)
-{
-	const struct page_debug *p = &page->debug;
-	struct ledger_debt d = { .owed = p->debt_owed, .at = p->debt_at };
-
-	d.level = p->debt_va & LEDGER_LEVEL;
-	d.table = p->debt_va & LEDGER_TABLE;
-	d.start = p->debt_va & PAGE_MASK;
-	d.end = d.start + pt_span(d.level);
-	return d;
-}
-
 /* The mm of the debt is alive. */
 static void page_due(struct page *page, const struct ledger_claim *claim)
 {
 	if (!page->debug.debt_owed)
 		return;
 	struct mm_ledger *books = page_to_virt(pfn_to_page(page->debug.debt_mm));
-	struct ledger_debt d = debt_of_page(page);
+	struct ledger_debt d = ledger_debt_of_page(page);
 
 	d.holders = books->holders;
 	cpumask_t unpaid = examine(books, &d);
@@ -439,7 +427,7 @@ void ledger_page_free(struct page *page)
 {
 	if (likely(!page->debug.debt_owed))
 		return;
-	struct ledger_debt d = debt_of_page(page);
+	struct ledger_debt d = ledger_debt_of_page(page);
 	cpumask_t unpaid = examine(NULL, &d);
 
 	if (unlikely(unpaid))

@@ -22,6 +22,19 @@ struct ledger_recent {
 #define LEDGER_TABLE BIT(3)
 #define LEDGER_PROTECT BIT(4)
 
+/* The debt that is kept in a frame's descriptor; without its holders. */
+static inline struct ledger_debt ledger_debt_of_page(const struct page *page)
+{
+	const struct page_debug *p = &page->debug;
+	struct ledger_debt d = { .owed = p->debt_owed, .at = p->debt_at };
+
+	d.level = p->debt_va & LEDGER_LEVEL;
+	d.table = p->debt_va & LEDGER_TABLE;
+	d.start = p->debt_va & PAGE_MASK;
+	d.end = d.start + pt_span(d.level);
+	return d;
+}
+
 /* A page. The holders, one a CPU, stand behind it, and the recent debts behind those. */
 struct mm_ledger {
 	struct mm *mm;

@@ -236,13 +236,8 @@ static const struct ledger_holder *holders_of(const struct page *page)
 
 static u64 hash_page_debt(const struct page *page)
 {
-	const struct page_debug *p = &page->debug;
-	struct ledger_debt d = { .owed = p->debt_owed, .at = p->debt_at };
+	struct ledger_debt d = ledger_debt_of_page(page);
 
-	d.level = p->debt_va & LEDGER_LEVEL;
-	d.table = p->debt_va & LEDGER_TABLE;
-	d.start = p->debt_va & PAGE_MASK;
-	d.end = d.start + pt_span(d.level);
 	return hash_debt(&d, holders_of(page));
 }
 

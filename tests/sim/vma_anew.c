@@ -5,24 +5,9 @@
  * The fault has found the VMA of the first place, and may lock that of the second.
  * Rules: L4, L3.
  */
-#include "sim_test.h"
+#include "own_vma.h"
 
 #define ELSEWHERE (VA_A + 2 * PAGE_SIZE)
-
-static void setup(void)
-{
-	sim_new_mm();
-	sim_map(VA_A + PAGE_SIZE, 1);
-	BUG_ON(mm_mmap(sim_mm, VA_A, PAGE_SIZE, PROT_READ, MAP_FIXED) < 0);
-	sim_watch(VA_A);
-}
-
-static void user(void)
-{
-	u64 value;
-
-	(void)sim_load(VA_A, &value);
-}
 
 static void unmapper(void)
 {
@@ -32,15 +17,14 @@ static void unmapper(void)
 
 static void check(void)
 {
-	sim_check(mm_count_mapped(sim_mm, VA_A, VA_A + PAGE_SIZE) == 0, "L4",
-		  "a page is mapped where there is no VMA");
+	own_vma_gone("L4");
 }
 
 SCENARIO(vma_anew) = {
 	.name = "vma_anew",
 	.what = "a fault against a VMA that becomes another",
 	.cpus = 2,
-	.setup = setup,
+	.setup = own_vma_setup,
 	.check = check,
-	.roles = { { 0, unmapper, true }, { 1, user, true } },
+	.roles = { { 0, unmapper, true }, { 1, own_vma_user, true } },
 };
