@@ -102,6 +102,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "PAGE_STATE(), PAGE_RE
 #define PG_BUDDY BIT(2)	   /* heads a free block in the buddy lists; zone lock */
 #define PG_COMPOUND BIT(3) /* head of a compound page of `order` */
 #define PG_INNER BIT(4)	   /* behind the head of a block that is not compound: no references */
+#define PG_ZEROED BIT(5)   /* free, and zero throughout: it was a table (not in a debug build) */
 
 /*
  * What freed pages are filled with in a debug build. No port decodes it as an entry, present or
@@ -247,6 +248,11 @@ static inline void put_page(struct page *p)
  * magazine in runs of PUT_RUN at most, with interrupts off once a run; everything else is as there.
  */
 void put_pages(struct page *const *pages, unsigned int n);
+/*
+ * The same where all that the frames hold is zero: GFP_ZERO will not zero them again. A debug build
+ * poisons them like all others.
+ */
+void put_zeroed_pages(struct page *const *pages, unsigned int n);
 #define PUT_RUN 16
 /* True if some reference was taken by pin_user_pages(): a device may write the page. */
 static inline bool page_maybe_pinned(struct page *p)

@@ -4,7 +4,8 @@
  *
  * Terms. A magazine is a chain of free frames. Each CPU has one to take from and free to, and
  * perhaps a full one to spare, so most allocations and frees take no lock. The reserve is what is
- * left to those who may not fail early.
+ * left to those who may not fail early. A frame that was a table comes back empty, and its mark
+ * says so until it is given out: who wants zeroes, as the next table or a fault does, has them.
  * Why it matters here. A frame that is given out again early is how every missing flush and every
  * missing grace period shows. So what comes back is used first (magazines are stacks), and in a
  * debug build it is poisoned when freed and checked when given out.
@@ -213,10 +214,17 @@ static void prepare_inner(struct page *head, unsigned int order, unsigned int ty
 	}
 }
 
+/* Before the frame's state is set: what is free says whether it is zero. */
+static inline void clear_frame(struct page *p)
+{
+	if (!(p->flags & PG_ZEROED))
+		clear_page(page_to_virt(p));
+}
+
 static void clear_block(struct page *p, unsigned int order)
 {
 	for (struct page *end = p + (1UL << order); p < end; p++)
-		clear_page(page_to_virt(p));
+		clear_frame(p);
 }
 
 static unsigned int gfp_type(u32 flags)
@@ -237,12 +245,12 @@ static __noinline struct page *page_prepare(struct page *p, unsigned int order, 
 
 	if (debug_build)
 		check_block(p, order);
+	if (flags & GFP_ZERO)
+		clear_block(p, order);
 	WRITE_ONCE(p->state,
 		   PAGE_STATE(type, order, (flags & GFP_COMPOUND) && order > 0 ? PG_COMPOUND : 0));
 	if (order > 0)
 		prepare_inner(p, order, type, flags);
-	if (flags & GFP_ZERO)
-		clear_block(p, order);
 	page_step(p, STEP_ALLOC);
 	page_owner_set(p, order, true);
 	trace(ALLOC, 0, page_to_phys(p), type);
@@ -278,11 +286,20 @@ struct page *alloc_pages(unsigned int order, u32 flags)
 	return likely(p) ? page_prepare(p, order, flags) : NULL;
 }
 
-static __noinline struct page *give_zeroed(struct page *p)
+/* The ways of few, in functions of their own: the way of most saves no registers. */
+static __noinline struct page *give_zeroed(struct page *p, u32 flags)
 {
-	clear_page(page_to_virt(p));
+	clear_frame(p);
+	WRITE_ONCE(p->state, PAGE_STATE(gfp_type(flags), 0, 0));
 	page_give(p);
 	return p;
+}
+
+static __noinline struct page *alloc_page_slowly(struct page *p, u32 flags)
+{
+	if (!p)
+		p = take_slowly(0, flags);
+	return likely(p) ? page_prepare(p, 0, flags) : NULL;
 }
 
 struct page *alloc_page(u32 flags)
@@ -290,16 +307,11 @@ struct page *alloc_page(u32 flags)
 	unsigned int type = gfp_type(flags);
 	struct page *p = may_take(0, flags) ? pcp_take(type) : NULL;
 
-	if (unlikely(!p)) {
-		p = take_slowly(0, flags);
-		if (!p)
-			return NULL;
-	}
-	if (debug_build)
-		return page_prepare(p, 0, flags);
-	WRITE_ONCE(p->state, PAGE_STATE(type, 0, 0));
+	if (unlikely(!p) || debug_build)
+		return alloc_page_slowly(p, flags);
 	if (flags & GFP_ZERO)
-		return give_zeroed(p);
+		return give_zeroed(p, flags);
+	WRITE_ONCE(p->state, PAGE_STATE(type, 0, 0));
 	page_give(p);
 	return p;
 }
@@ -340,21 +352,21 @@ static inline void note_free(struct page *p, unsigned int order)
 	trace(FREE, 0, page_to_phys(p), p->type);
 }
 
-static inline void mark_free(struct page *p, bool poison)
+static inline void mark_free(struct page *p, u32 flags, bool poison)
 {
-	WRITE_ONCE(p->state, PAGE_STATE(PAGE_FREE, 0, 0));
+	WRITE_ONCE(p->state, PAGE_STATE(PAGE_FREE, 0, debug_build ? 0 : flags));
 	if (debug_build && poison)
 		page_poison(p);
 }
 
-/* Puts a frame on top of this CPU's magazine, which is not full; irqs off. */
-static inline void pcp_push(struct pcp *c, struct page *p, unsigned int type)
+/* Puts a frame on top of this CPU's magazine, which is not full; irqs off. flags: PG_ZEROED or 0. */
+static inline void pcp_push(struct pcp *c, struct page *p, unsigned int type, u32 flags)
 {
 	c->room--;
 	p->below = c->top;
 	c->top = p;
 	c->by_type[type]--;
-	mark_free(p, true);
+	mark_free(p, flags, true);
 }
 
 static inline bool pcp_full(const struct pcp *c)
@@ -367,7 +379,7 @@ static __noinline void free_frame_rotate(struct page *p, unsigned int type, bool
 	struct pcp *c = this_cpu_ptr(&pcp);
 
 	pcp_rotate(c);
-	pcp_push(c, p, type);
+	pcp_push(c, p, type, 0);
 	local_irq_restore(on);
 }
 
@@ -380,14 +392,14 @@ static void free_frame(struct page *p, unsigned int type)
 		free_frame_rotate(p, type, on); /* apart: the way of most saves no registers */
 		return;
 	}
-	pcp_push(c, p, type);
+	pcp_push(c, p, type, 0);
 	local_irq_restore(on);
 }
 
 static void free_block(struct page *p, unsigned int order, unsigned int type)
 {
 	for (struct page *end = p + (1UL << order), *q = p; q < end; q++)
-		mark_free(q, order <= POISON_ORDER_MAX);
+		mark_free(q, 0, order <= POISON_ORDER_MAX);
 	bool on = local_irq_save(); /* as in pcp_take() */
 
 	this_cpu(pcp).by_type[type] -= 1L << order;
@@ -445,7 +457,7 @@ static inline bool put_frame(struct page *p, u64 *state)
 	return false;
 }
 
-static void put_run(struct page *const *pages, unsigned int n)
+static __always_inline void put_run(struct page *const *pages, unsigned int n, u32 flags)
 {
 	bool on = local_irq_save(); /* as in pcp_take() */
 	struct pcp *c = this_cpu_ptr(&pcp);
@@ -459,20 +471,31 @@ static void put_run(struct page *const *pages, unsigned int n)
 		note_free(p, 0);
 		if (pcp_full(c))
 			pcp_rotate(c);
-		pcp_push(c, p, (unsigned int)state);
+		pcp_push(c, p, (unsigned int)state, flags);
 	}
 	local_irq_restore(on);
 }
 
+/* Inlined, as put_run(): flags is a constant in it. */
+static __always_inline void put_runs(struct page *const *pages, unsigned int n, u32 flags)
+{
+	for (unsigned int run; n > 0; n -= run, pages += run) {
+		run = min(n, (unsigned int)PUT_RUN);
+		put_run(pages, run, flags);
+	}
+}
+
 void put_pages(struct page *const *pages, unsigned int n)
 {
-	if (n == 1) {
+	if (n == 1)
 		put_page(*pages);
-		return;
-	}
-	for (; n > PUT_RUN; n -= PUT_RUN, pages += PUT_RUN)
-		put_run(pages, PUT_RUN);
-	put_run(pages, n);
+	else
+		put_runs(pages, n, 0);
+}
+
+void put_zeroed_pages(struct page *const *pages, unsigned int n)
+{
+	put_runs(pages, n, PG_ZEROED);
 }
 
 void page_set_type(struct page *p, enum page_type type)

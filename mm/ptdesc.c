@@ -64,12 +64,12 @@ static inline void ptdesc_move(struct ptdesc *p, enum pt_state from, enum pt_sta
  */
 struct ptdesc *ptdesc_alloc(struct mm *mm, unsigned int level, u32 gfp)
 {
+	if (rule(TABLE_ZEROED))
+		gfp |= GFP_ZERO;
 	struct page *page = inject(PT) ? NULL : alloc_page(gfp | GFP_TYPE(PAGE_TABLE));
 
 	if (!page)
 		return NULL;
-	if (rule(TABLE_ZEROED))
-		clear_page(page_to_virt(page));
 	spin_lock_init(&page->ptl);
 	page->pt_level = level;
 	page->pt_state = PT_LIVE;
@@ -187,7 +187,8 @@ void ptdesc_free(struct ptdesc **tables, unsigned int nr, u64 since)
 	atomic64_add(&pt.freed, nr);
 	for (unsigned int i = 0; i < nr; i++)
 		ptdesc_end_unhooked(tables[i]);
-	put_pages((struct page **)tables, nr); /* a descriptor begins with its page */
+	/* Unhooked tables are empty: unhook() in mm/unmap.c. A descriptor begins with its page. */
+	put_zeroed_pages((struct page **)tables, nr);
 	atomic64_add(&pt.waiting, -(s64)nr);
 }
 

@@ -56,6 +56,7 @@ ROWS = (
     Row("zero", "clearing of one page", (518, None, None)),
     Row("mapunmap", "map and unmap a range never touched", (8774, 8015, 9150), 500, calls=2,
         beside="a maple tree, merging, accounting"),
+    Row("table", "one leaf table: allocate, zero, hook, in frames of freed ones"),
     Row("tablefree", "one table: detach, queue, callback, free", None, 80),
     Row("gp", "a grace period beside a busy CPU, mean over a tick's phases, in ticks",
         (None, 4, None), 1, unit="ticks"),

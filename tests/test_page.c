@@ -8,6 +8,7 @@
 #include "testlib.h"
 
 #include <page.h>
+#include <rcu.h>
 #include <slab.h>
 #include <smp.h>
 
@@ -111,6 +112,68 @@ TEST(page, zeroed_means_zeroed)
 		free_pages(p, 1);
 		ASSERT_EQ(or, 0);
 	}
+}
+
+/* Whether all of it is zero; it no longer is then. */
+static bool was_zero(struct page *p)
+{
+	u64 *word = page_to_virt(p), or = 0;
+
+	for (size_t i = 0; i < PAGE_SIZE / sizeof(*word); i++) {
+		or |= word[i];
+		word[i] = ~0ULL;
+	}
+	return or == 0;
+}
+
+/* Freed as zero, it may be given out so as it is; freed after that by another way, it may not. */
+TEST(page, zeroed_lasts_until_it_is_given_out)
+{
+	preempt_disable(); /* the frame stays on top of this CPU's list, with nobody taking it */
+	struct page *p = alloc_page(GFP_NOWAIT | GFP_ZERO);
+	bool ok = p;
+
+	if (ok) {
+		put_zeroed_pages(&p, 1);
+		EXPECT_EQ(p->flags & PG_ZEROED, debug_build ? 0 : PG_ZEROED);
+	}
+	for (unsigned int round = 0; ok && round < 3; round++) {
+		p = alloc_page(GFP_NOWAIT | GFP_ZERO);
+		ok = p && p->flags == 0 && was_zero(p);
+		if (p)
+			put_page(p);
+	}
+	preempt_enable();
+	EXPECT(ok);
+}
+
+TEST(page, what_was_a_table_is_zero)
+{
+	enum { TABLES = 8 };
+	struct page *p[TABLES + 2];
+
+	if (!test_needs_cpus(1)) /* what this CPU frees, it takes */
+		return;
+	struct mm *mm = test_mm_enter();
+
+	ASSERT(mm != NULL);
+	for (unsigned int i = 0; i < TABLES; i++) {
+		vaddr_t va = test_window(i);
+
+		ASSERT_EQ(mm_mmap(mm, va, PAGE_SIZE, PROT_READ | PROT_WRITE,
+				  MAP_FIXED | MAP_POPULATE), (s64)va);
+		EXPECT_EQ(test_fault_in(mm, va, 1), 0);
+	}
+	EXPECT_EQ(mm_munmap(mm, test_window(0), test_window(TABLES) - test_window(0)), 0);
+	rcu_barrier();
+	for (unsigned int i = 0; i < ARRAY_SIZE(p); i++) {
+		p[i] = alloc_page(GFP_KERNEL | GFP_ZERO);
+		EXPECT(p[i] && was_zero(p[i]));
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(p); i++)
+		if (p[i])
+			put_page(p[i]);
+	test_mm_leave(mm);
 }
 
 /* Takes all blocks of an order; they are chained through their struct pages. */

@@ -4,7 +4,8 @@
  *
  * Row fault: a store of the kernel to an absent user page, less the same store to a present one:
  * the trap, the walk, the allocation, the zeroing, the entry, and the way back. Row zero:
- * clear_page(); fault0 is the one less the other.
+ * clear_page(); fault0 is the one less the other. Row table: what a fault does where there is no
+ * leaf table, in frames that were tables before.
  * See also: mm/fault.c, mm/page_alloc.c, mm/ptdesc.c.
  */
 #include "bench.h"
@@ -129,13 +130,17 @@ static void free_tables(struct mm *mm, vaddr_t va)
 
 void bench_table(void)
 {
-	struct meter detach = METER_INIT;
+	struct meter hook = METER_INIT, detach = METER_INIT;
 	struct mm *mm = test_mm_enter();
 	vaddr_t va = bench_window(0);
 	u64 callback = ~0ULL;
 
 	for (unsigned int turn = 0; turn < BENCH_TURNS; turn++) {
-		if (!make_tables(mm, va))
+		meter_start(&hook);
+		bool made = make_tables(mm, va);
+
+		meter_stop(&hook);
+		if (!made)
 			break;
 		preempt_disable();
 		call_rcu(&before.head, mark_now);
@@ -147,6 +152,7 @@ void bench_table(void)
 		rcu_barrier();
 		callback = min(callback, after.when - before.when);
 	}
+	bench_meter_row("table", &hook, TABLES);
 	bench_row("tablefree", meter_least(&detach) + callback, TABLES);
 	bench_row("tablefree-callback", callback, TABLES);
 	test_mm_leave(mm);
