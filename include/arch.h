@@ -242,6 +242,12 @@ static inline void arch_user_access_end(void);
  */
 size_t arch_user_copy(void *dst, const void *src, size_t n, bool to_user);
 
+/*
+ * [41] Zeroes the page of memory at page and returns true, where an instruction zeroes more than a
+ * store can; else does nothing and returns false. Any context.
+ */
+static inline bool arch_clear_page(void *page);
+
 /* ---- Time ------------------------------------------------------------------------------- */
 
 /* [37] A counter at arch.timer_hz, monotonic on each CPU and in step between CPUs. Any context. */
@@ -274,7 +280,7 @@ static inline bool trap_from_user(const struct trap_frame *tf);
 #define TRAP_REGISTER_NAME 7
 bool trap_register(const struct trap_frame *tf, unsigned int n, char *name, u64 *value);
 /*
- * [40] This function's own frame pointer; [41] where the frame at fp keeps caller's fp and return.
+ * [40] This function's own frame pointer; and where the frame at fp keeps caller's fp and return.
  */
 #define arch_frame_pointer() ((vaddr_t)__builtin_frame_address(0))
 static inline void arch_unwind(vaddr_t fp, vaddr_t *caller_fp, vaddr_t *ret);

@@ -88,11 +88,13 @@ int memcmp(const void *a, const void *b, size_t n)
 	return 0;
 }
 
-/* Many words a turn: an emulator pays for each branch, and a port may store several in one. */
+/* By words: many a turn, since an emulator pays for each branch and a port may store several. */
 void clear_page(void *page)
 {
 	enum { TURN = 64 };
 
+	if (arch_clear_page(page))
+		return;
 	for (u64 *w = page, *end = w + PAGE_SIZE / WORD; w < end; w += TURN)
 #pragma GCC unroll 64
 		for (unsigned int i = 0; i < TURN; i++)

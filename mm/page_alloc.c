@@ -359,7 +359,7 @@ static inline void mark_free(struct page *p, u32 flags, bool poison)
 		page_poison(p);
 }
 
-/* Puts a frame on top of this CPU's magazine, which is not full; irqs off. flags: PG_ZEROED or 0. */
+/* Puts a frame on top of this CPU's magazine, which is not full; irqs off. flags: PG_ZEROED, 0. */
 static inline void pcp_push(struct pcp *c, struct page *p, unsigned int type, u32 flags)
 {
 	c->room--;

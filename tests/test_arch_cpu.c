@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The port contract, entries 21 to 38: CPUs, interrupts, threads, user access, time.
+ * The port contract, entries 21 to 38 and 41: CPUs, interrupts, threads, user access, time.
  *
  * See also: test_arch_codec.c (1 to 11), test_arch_tlb.c (12 to 20), test_arch_trap.c (39 to 43).
  */
@@ -384,6 +384,27 @@ TEST(arch, e36_user_copy_counts_what_is_left)
 	}
 	if (mm)
 		test_mm_leave(mm);
+}
+
+/* The page, and nothing beside it; where there is no such instruction, nothing. */
+TEST(arch, e41_a_page_is_zeroed_and_no_more)
+{
+	struct page *p = alloc_pages(2, GFP_KERNEL);
+
+	ASSERT(p != NULL);
+	u64 *word = page_to_virt(p);
+	const size_t n = PAGE_SIZE / sizeof(*word);
+
+	memset(word, 0xa5, 4 * PAGE_SIZE);
+	bool done = arch_clear_page(word + n);
+
+	for (size_t i = 0; i < 4 * n; i++) {
+		u64 want = done && i / n == 1 ? 0 : 0xa5a5a5a5a5a5a5a5;
+
+		if (!EXPECT_EQ(word[i], want))
+			break;
+	}
+	free_pages(p, 2);
 }
 
 /* ---- Time -------------------------------------------------------------------------------- */

@@ -152,6 +152,12 @@ static inline u64 arch_cycles(void)
 	return csr_read(time);
 }
 
+/* CBO.ZERO would be one: Zicboz, which QEMU has since 8.0. */
+static inline bool arch_clear_page(void *page)
+{
+	return false;
+}
+
 /* Machine mode may keep instret to itself (mcounteren.IR): then the read traps, and 0 stays. */
 static inline u64 arch_instructions(void)
 {

@@ -112,6 +112,11 @@ static inline u64 arch_cycles(void)
 {
 	return sim_cycles();
 }
+static inline bool arch_clear_page(void *page)
+{
+	return false;
+}
+
 /* What the benchmarks measure by: nothing here, the host's cycles in the build that is timed. */
 static inline u64 arch_instructions(void)
 {
