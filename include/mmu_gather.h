@@ -13,7 +13,9 @@
 
 #define GATHER_BUNDLE 8	      /* pages kept on the stack */
 #define GATHER_MAX_BATCHES 19 /* about 10 000 pages, then flush and free [G6] */
+#define GATHER_MAX_INSIDE 10000 /* the same for pages in tables that go with what is in them */
 #define GATHER_FREE_CHUNK 512 /* pages freed between two looks at need_resched [G6] */
+#define GATHER_RUN 64	      /* pages of such a table freed at a time */
 
 struct gather_batch {
 	struct gather_batch *next;
@@ -39,6 +41,7 @@ struct mmu_gather {
 	struct gather_batch *active;
 	unsigned int nr_batches;
 	unsigned int nr_unhooked; /* tables that ptdesc_count_unhooked() has not been told of */
+	unsigned int nr_inside;	  /* entries in `tables` that may still lead to pages */
 	struct table_batch *tables;
 	struct {
 		struct gather_batch head;
@@ -83,12 +86,13 @@ static inline __must_check bool tlb_remove_page(struct mmu_gather *tlb, struct p
 	return tlb_remove_pages(tlb, 1);
 }
 /*
- * Takes over a table that was unhooked from the entry of level (the parent's) that covers what is
- * from va on. No lock held.
+ * Takes over a table that was unhooked from an entry of level (the parent's), with the pages that
+ * are still in it; [start, end) is what of its span was mapped. No lock held.
  * Never fails: without memory it flushes and waits for every walker, then frees the one table [F2,
  * G7].
  */
-void tlb_remove_table(struct mmu_gather *tlb, struct ptdesc *pt, vaddr_t va, unsigned int level);
+void tlb_remove_table(struct mmu_gather *tlb, struct ptdesc *pt, vaddr_t start, vaddr_t end,
+		      unsigned int level);
 /* Flushes what is recorded, then frees what was collected so far. No lock held, may sleep. */
 void tlb_flush_mmu(struct mmu_gather *tlb);
 

@@ -78,7 +78,9 @@ struct page {
 			struct mm *pt_mm;
 			u64 pt_census;	      /* the census's clock when it was unhooked, and */
 			cpumask_t pt_walkers; /* the CPUs with walkers inside then (debug) */
-			u64 pt_unhooked_ns;
+			struct {
+				u16 pt_first, pt_nr; /* unhooked: entries still there, <ptdesc.h> */
+			};
 			union {
 				cpumask_t pt_cpus; /* LIVE: in whose trees it hangs, <cpu_tree.h> */
 				u64 pt_gp; /* unhooked: the grace period to end, or 0 (debug) */
@@ -91,8 +93,12 @@ struct page {
 };
 _Static_assert(sizeof(struct page) == (debug_build ? 128 : 64), "struct page has a round size");
 
-/* `state` while nobody maps the page; `counts` of one reference, and of one that is a pin. */
+/*
+ * `state` while nobody maps the page; what each entry adds to it; `counts` of one reference, and of
+ * one that is a pin.
+ */
 #define PAGE_STATE(type, order, flags) ((u64)(type) | (u64)(order) << 8 | (u64)(flags) << 16)
+#define PAGE_MAPPED_ONCE BIT(32)
 #define PAGE_REF ((s64)1)
 #define PAGE_PIN (BIT(32) + PAGE_REF)
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "PAGE_STATE(), PAGE_REF and PAGE_PIN");
@@ -244,13 +250,15 @@ static inline void put_page(struct page *p)
 	put_refs(p, PAGE_REF);
 }
 /*
- * put_page() of each of n heads, in order. Frames whose last reference that was go to this CPU's
- * magazine in runs of PUT_RUN at most, with interrupts off once a run; everything else is as there.
+ * put_page() of each of n heads, in order, of which an entry that is gone was counted in mapcount:
+ * this is no longer. Frames whose last reference that was go to this CPU's magazine in runs of
+ * PUT_RUN at most, with interrupts off once a run; everything else is as there. Full barrier before
+ * each reference is dropped.
  */
-void put_pages(struct page *const *pages, unsigned int n);
+void put_mapped_pages(struct page *const *pages, unsigned int n);
 /*
- * The same where all that the frames hold is zero: GFP_ZERO will not zero them again. A debug build
- * poisons them like all others.
+ * The same of frames that no entry mapped and that hold nothing but zeroes: GFP_ZERO will not zero
+ * them again. A debug build poisons them like all others.
  */
 void put_zeroed_pages(struct page *const *pages, unsigned int n);
 #define PUT_RUN 16

@@ -132,6 +132,18 @@ static inline pte_t user_entry_take(pte_t *ptep, unsigned int level)
 	user_leaf_count(pte, level, -1);
 	return pte;
 }
+/*
+ * The same in a table that no MMU and no holder of its lock comes to any more, only walkers that
+ * read. No atomic change, and no barrier: nothing but the caller changes the entry.
+ */
+static inline pte_t user_entry_take_dead(pte_t *ptep, unsigned int level)
+{
+	pte_t pte = pte_read(ptep);
+
+	WRITE_ONCE(ptep->val, 0);
+	user_leaf_count(pte, level, -1);
+	return pte;
+}
 /* The same page with other attributes; false if the entry was not old. As pte_cmpxchg(). */
 static inline bool user_leaf_protect(pte_t *ptep, pte_t old, u64 attr, unsigned int level)
 {

@@ -57,8 +57,11 @@ static inline pte_t *ptdesc_table(struct ptdesc *pt)
 struct ptdesc *ptdesc_alloc(struct mm *mm, unsigned int level, u32 gfp);
 /* Gives back a table that was never hooked into a tree. */
 void ptdesc_free_unpublished(struct ptdesc *pt);
-/* The parent's entry has just been cleared, under the parent's lock. Counted by the next one. */
-void ptdesc_unhook(struct ptdesc *pt);
+/*
+ * The parent's entry has just been cleared, under the parent's lock. Counted by the next one. What
+ * is still in the table stands in nr entries from first on, to be taken out behind the flush.
+ */
+void ptdesc_unhook(struct ptdesc *pt, unsigned int first, unsigned int nr);
 /* nr tables of mm were unhooked: counted as waiting from here on, until they are freed. */
 void ptdesc_count_unhooked(struct mm *mm, unsigned int nr);
 /* Every TLB and walk cache has dropped these nr. */

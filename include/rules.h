@@ -41,7 +41,7 @@
 #define RULE_TABLE(X)                                                                              \
 	X(FLUSH_BEFORE_FREE, "G1",                                                                 \
 	  "an entry is cleared, then invalidated everywhere, then its page is freed",              \
-	  "tlb_remove_pages() in mm/mmu_gather.c", "stress=5",                                     \
+	  "pages_wait() in mm/mmu_gather.c", "stress=5",                                           \
 	  "ledger", ALWAYS,                                                                        \
 	  "CVE-2018-18281 (Linux eb66ae030829)")                                                   \
 	X(TABLE_FLUSH_FIRST, "G2",                                                                 \
@@ -66,7 +66,7 @@
 	  "Linux 99baac21e458, 56236a59556c")                                                      \
 	X(GATHER_BOUNDED, "G6",                                                                    \
 	  "a gather holds a bounded number of pages and gives the CPU up between chunks",          \
-	  "next_batch() in mm/mmu_gather.c", "test rule.G6_*",                                     \
+	  "holds_enough() in mm/mmu_gather.c", "test rule.G6_*",                                   \
 	  "rule.G6_gather_is_bounded", ALWAYS,                                                     \
 	  "Linux: MAX_GATHER_BATCH_COUNT")                                                         \
 	X(TEARDOWN_PROGRESS, "G7",                                                                 \
@@ -94,7 +94,7 @@
 	X(SINGLE_USER, "G11",                                                                      \
 	  "an mm with one user is gathered like any other: lazy CPUs and speculation use "         \
 	  "its tables",                                                                            \
-	  "gather_pages() in mm/mmu_gather.c", "stress=5",                                         \
+	  "pages_wait() in mm/mmu_gather.c", "stress=5",                                           \
 	  "ledger", ALWAYS,                                                                        \
 	  "the shortcut that Linux 706a1ea65e removed")                                            \
 	X(PROTECT_FLUSHED, "G12",                                                                  \

@@ -214,6 +214,6 @@ void census_table_free(struct ptdesc *pt)
 		      "the table out of the tree for %llu us",
 		      (unsigned long long)page_to_phys(&pt->page), walker.cpu,
 		      (unsigned long long)(walker.ns / NSEC_PER_USEC),
-		      (unsigned long long)((time_ns() - pt->page.pt_unhooked_ns) / NSEC_PER_USEC));
+		      (unsigned long long)(page_step_now() - pt->page.debug.step_us[STEP_CLEAR]));
 }
 #endif

@@ -137,8 +137,9 @@ static inline bool gup_one(const pte_t *ptep, pte_t pte, struct page *page, s64 
 		return false;
 	/*
 	 * Full barrier in try_get_refs(): orders the reference before this load, and before that in
-	 * table_changed(). Pairs with zap_leaf() in mm/unmap.c, whose clearing is one too: either
-	 * the unmapper's put sees our reference and does not free, or we see its cleared entry.
+	 * table_changed(). Pairs with zap_leaf() in mm/unmap.c, whose clearing is one too. Pairs
+	 * with free_contents() in mm/mmu_gather.c. Either the unmapper's put sees our reference and
+	 * does not free, or we see its cleared entry.
 	 */
 	if (rule(RECHECK_LEAF)) {
 		pte_t now = pte_read(ptep);

@@ -74,6 +74,7 @@ static void gather_start(struct mmu_gather *tlb, struct mm *mm, bool fullmm)
 	tlb->active = &tlb->local.head;
 	tlb->nr_batches = 0;
 	tlb->nr_unhooked = 0;
+	tlb->nr_inside = 0;
 	tlb->tables = NULL;
 	range_reset(tlb);
 	/*
@@ -138,20 +139,27 @@ static struct page *batch_page(void)
 }
 
 /*
- * Makes room for another page; false if the gather is as full as it may get.
+ * Whether the gather is as full as it may get: of pages, or of tables with pages in them.
  *
  * RACE G6. One gather takes all there is:
  *   munmap of much memory                  everybody else
  *   clears entries, gathers all pages      finds no memory: it is all in the gather
  *   frees them in one go                   waits for this CPU, grace periods too
  */
+static bool holds_enough(const struct mmu_gather *tlb)
+{
+	return rule(GATHER_BOUNDED) && (tlb->nr_batches == GATHER_MAX_BATCHES ||
+					tlb->nr_inside >= GATHER_MAX_INSIDE);
+}
+
+/* Makes room for another page; false if there is to be none before a flush. */
 static bool next_batch(struct mmu_gather *tlb)
 {
 	if (tlb->active->next) {
 		tlb->active = tlb->active->next;
 		return true;
 	}
-	if (rule(GATHER_BOUNDED) && tlb->nr_batches == GATHER_MAX_BATCHES)
+	if (holds_enough(tlb))
 		return false;
 	struct page *page = batch_page();
 
@@ -171,46 +179,39 @@ static bool next_batch(struct mmu_gather *tlb)
 	return true;
 }
 
-/* With a rule knocked out: the run that is in the slots is freed before anything is flushed. */
-static bool put_pages_now(struct mmu_gather *tlb, unsigned int nr)
-{
-	for (unsigned int i = 0; i < nr; i++)
-		put_page(tlb_slots(tlb)[i]);
-	return false;
-}
-
 /*
- * RACE G11. One user is not one CPU:
- *   the only user, now on CPU 0            CPU 1, where it ran before, lazy on the mm
- *   clears the entry                       TLB: va -> page, kept or filled by speculation
- *   frees the page at once                 .
- *   flushes                                has led to the next owner's page meanwhile
- */
-static bool gather_pages(struct mmu_gather *tlb, unsigned int nr)
-{
-	struct gather_batch *batch = tlb->active;
-
-	/* Knocked out: "nobody else can use it". But lazy CPUs and speculation can. */
-	if (!rule(SINGLE_USER) && atomic_read(&tlb->mm->users) <= 1)
-		return put_pages_now(tlb, nr);
-	batch->nr += nr;
-	count(pages, nr);
-	return (batch->nr == batch->max || (batch->nr > 1 && inject(TINY))) && !next_batch(tlb);
-}
-
-/*
+ * Whether pages wait for the flush, which is so but with a rule knocked out.
+ *
  * RACE G1. A page gets an owner while a TLB still leads to it:
  *   unmapper                               CPU 1                     next owner
  *   clears the entry                       TLB: va -> page
  *   frees the page                         .                         gets it
  *   .                                      writes at va: into it     finds foreign bytes
  *   flushes: too late
+ *
+ * RACE G11. One user is not one CPU:
+ *   the only user, now on CPU 0            CPU 1, where it ran before, lazy on the mm
+ *   clears the entry                       TLB: va -> page, kept or filled by speculation
+ *   frees the page at once                 .
+ *   flushes                                has led to the next owner's page meanwhile
  */
+static bool pages_wait(const struct mmu_gather *tlb)
+{
+	/* Knocked out, the second: "nobody else can use it". But lazy CPUs and speculation can. */
+	return rule(FLUSH_BEFORE_FREE) && (rule(SINGLE_USER) || atomic_read(&tlb->mm->users) > 1);
+}
+
 bool tlb_remove_pages(struct mmu_gather *tlb, unsigned int nr)
 {
-	if (rule(FLUSH_BEFORE_FREE))
-		return gather_pages(tlb, nr);
-	return put_pages_now(tlb, nr); /* knocked out: entries are cleared, the TLBs are not */
+	struct gather_batch *batch = tlb->active;
+
+	if (!pages_wait(tlb)) { /* entries are cleared, the TLBs are not */
+		put_mapped_pages(tlb_slots(tlb), nr);
+		return false;
+	}
+	batch->nr += nr;
+	count(pages, nr);
+	return (batch->nr == batch->max || (batch->nr > 1 && inject(TINY))) && !next_batch(tlb);
 }
 
 /* What a debug build notes: nothing leads to these any more. */
@@ -222,12 +223,17 @@ static void note_flushed(struct page *const *pages, unsigned int nr)
 	}
 }
 
+static void put_flushed(struct page *const *pages, unsigned int nr)
+{
+	note_flushed(pages, nr);
+	put_mapped_pages(pages, nr);
+}
+
 static void free_batch(struct gather_batch *batch)
 {
 	for (unsigned int i = 0, n; i < batch->nr; i += n) {
 		n = min(batch->nr - i, (unsigned int)GATHER_FREE_CHUNK);
-		note_flushed(batch->pages + i, n);
-		put_pages(batch->pages + i, n);
+		put_flushed(batch->pages + i, n);
 		cond_resched();
 	}
 	batch->nr = 0;
@@ -257,6 +263,51 @@ static void free_batch_pages(struct mmu_gather *tlb)
 
 /* ---- Tables ------------------------------------------------------------------------------ */
 
+/*
+ * Drops the references of what was left in a table when it was unhooked. The flush is over, so no
+ * MMU sets a mark in an entry any more, and no exchange is needed to take it out. Walkers may be
+ * inside yet. The full barrier in put_flushed(), of each reference that is dropped, orders the
+ * clearing of its entry before it. Pairs with gup_one() in mm/gup.c: its reference, then second
+ * look. [U4]
+ */
+static void free_contents(struct ptdesc *pt)
+{
+	pte_t *ptep = ptdesc_table(pt) + pt->page.pt_first, *end = ptep + pt->page.pt_nr;
+	struct page *run[GATHER_RUN];
+	unsigned int nr = 0, all = 0;
+
+	for (; ptep < end; ptep++) {
+		if (pte_none(pte_read(ptep)))
+			continue;
+		pte_t pte = user_entry_take_dead(ptep, 0);
+
+		if (pte_attr_in(pte, PA_SPECIAL))
+			continue;
+		run[nr++] = pte_page(pte);
+		if (nr == GATHER_RUN) {
+			put_flushed(run, nr);
+			nr = 0;
+			all += GATHER_RUN;
+		}
+	}
+	if (nr > 0)
+		put_flushed(run, nr);
+	count(pages, all + nr);
+	pt->page.pt_nr = 0;
+}
+
+/* Behind the flush, before walkers have left: the tables stay, what is in them goes. */
+static void set_flushed(struct ptdesc **tables, unsigned int nr)
+{
+	ptdesc_set_flushed(tables, nr);
+	for (unsigned int i = 0; i < nr; i++) {
+		if (!tables[i]->page.pt_nr)
+			continue;
+		free_contents(tables[i]);
+		cond_resched();
+	}
+}
+
 static void table_batch_free(struct table_batch *batch)
 {
 	ptdesc_free(batch->tables, batch->nr, batch->since);
@@ -281,8 +332,6 @@ static void table_batch_rcu(struct rcu_head *head)
 
 static void count_unhooked(struct mmu_gather *tlb)
 {
-	if (!tlb->nr_unhooked)
-		return;
 	ptdesc_count_unhooked(tlb->mm, tlb->nr_unhooked);
 	tlb->nr_unhooked = 0;
 }
@@ -304,7 +353,7 @@ static void set_no_period(struct ptdesc **tables, unsigned int nr)
  *   frees it                               .                         writes to it
  *   .                                      reads "leaves" from it
  */
-static void hand_over_tables(struct mmu_gather *tlb)
+static __noinline void hand_over_tables(struct mmu_gather *tlb)
 {
 	struct table_batch *batch = tlb->tables;
 
@@ -312,7 +361,8 @@ static void hand_over_tables(struct mmu_gather *tlb)
 	if (!batch)
 		return;
 	tlb->tables = NULL;
-	ptdesc_set_flushed(batch->tables, batch->nr);
+	tlb->nr_inside = 0;
+	set_flushed(batch->tables, batch->nr);
 	if (table_free_mode == TABLE_FREE_GATHER)
 		set_no_period(batch->tables, batch->nr); /* the flush held all walkers up [F4] */
 	if (table_free_mode == TABLE_FREE_RCU && rule(TABLE_GRACE_PERIOD)) {
@@ -350,7 +400,7 @@ static void remove_table_slowly(struct mmu_gather *tlb, struct ptdesc *pt)
 	trace(FALLBACK, tlb->mm->id, page_to_phys(&pt->page), 0);
 	if (rule(FALLBACK_FLUSHES))
 		tlb_flush_mmu(tlb);
-	ptdesc_set_flushed(&pt, 1);
+	set_flushed(&pt, 1);
 	if (rule(FALLBACK_ALL_WALKERS)) {
 		synchronize_rcu_expedited();
 		set_no_period(&pt, 1); /* an expedited period has passed in its place */
@@ -386,9 +436,15 @@ static bool table_batch_new(struct mmu_gather *tlb)
  *   no page for a batch: waits for one     wait for this munmap
  *   or gives up: the table is lost
  */
-void tlb_remove_table(struct mmu_gather *tlb, struct ptdesc *pt, vaddr_t va, unsigned int level)
+void tlb_remove_table(struct mmu_gather *tlb, struct ptdesc *pt, vaddr_t start, vaddr_t end,
+		      unsigned int level)
 {
-	record(tlb, va, va + pt_span(level), level);
+	record(tlb, start, end, level);
+	if (pt->page.pt_nr) {
+		tlb_record(tlb, start, end, 0);
+		if (!pages_wait(tlb))
+			free_contents(pt);
+	}
 	if (rule(TABLE_WALK_CACHES))
 		tlb->freed_tables = true;
 	tlb->nr_unhooked++;
@@ -401,7 +457,9 @@ void tlb_remove_table(struct mmu_gather *tlb, struct ptdesc *pt, vaddr_t va, uns
 		return;
 	}
 	tlb->tables->tables[tlb->tables->nr++] = pt;
-	if (tlb->tables->nr == TABLE_BATCH_MAX || (tlb->tables->nr > 1 && inject(TINY)))
+	tlb->nr_inside += pt->page.pt_nr;
+	if (tlb->tables->nr == TABLE_BATCH_MAX || (tlb->tables->nr > 1 && inject(TINY)) ||
+	    holds_enough(tlb))
 		tlb_flush_mmu(tlb);
 }
 
@@ -410,6 +468,19 @@ void tlb_remove_table(struct mmu_gather *tlb, struct ptdesc *pt, vaddr_t va, uns
 static unsigned int lowest_level(u32 levels)
 {
 	return levels ? (unsigned int)__builtin_ctz(levels) : 0;
+}
+
+/* An address in each entry of the lowest level is one in each of any level that was recorded. */
+static void flush_recorded(struct mmu_gather *tlb)
+{
+	unsigned int level = lowest_level(tlb->cleared_levels);
+	vaddr_t start = tlb->start, end = tlb->end;
+
+	if (level > 0) { /* pages are aligned anyhow */
+		start = ALIGN_DOWN(start, pt_span(level));
+		end = ALIGN_UP(end, pt_span(level));
+	}
+	tlb_flush_range_on(tlb->mm, start, end, level, tlb->freed_tables, tlb->cpus);
 }
 
 /*
@@ -432,8 +503,7 @@ static void tlb_flush_tlbonly(struct mmu_gather *tlb)
 	if (tlb->fullmm && rule(EXIT_UNHOOK_FIRST))
 		tlb_flush_mm(tlb->mm, tlb->freed_tables);
 	else if (!tlb->fullmm)
-		tlb_flush_range_on(tlb->mm, tlb->start, tlb->end, lowest_level(tlb->cleared_levels),
-				   tlb->freed_tables, tlb->cpus);
+		flush_recorded(tlb);
 	range_reset(tlb);
 }
 
@@ -446,13 +516,14 @@ static void tlb_flush_tlbonly(struct mmu_gather *tlb)
  */
 void tlb_flush_mmu(struct mmu_gather *tlb)
 {
-	if (rule(TABLE_FLUSH_FIRST)) {
+	bool first = rule(TABLE_FLUSH_FIRST);
+
+	if (first)
 		tlb_flush_tlbonly(tlb);
+	if (tlb->nr_unhooked)
 		hand_over_tables(tlb);
-	} else { /* knocked out: tables go first */
-		hand_over_tables(tlb);
+	if (!first) /* knocked out: tables go first */
 		tlb_flush_tlbonly(tlb);
-	}
 	free_pages_gathered(tlb);
 }
 

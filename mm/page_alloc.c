@@ -457,7 +457,28 @@ static inline bool put_frame(struct page *p, u64 *state)
 	return false;
 }
 
-static __always_inline void put_run(struct page *const *pages, unsigned int n, u32 flags)
+/*
+ * The same, and the count of the entry that mapped it. Where this reference is the only one, nobody
+ * else has the frame: it goes from one to none in one step, and then mapcount is this CPU's alone
+ * and goes with `state`.
+ */
+static inline bool put_mapped_frame(struct page *p, u64 *state)
+{
+	if (unlikely(atomic64_read(&p->counts) != PAGE_REF ||
+		     cmpxchg(&p->counts.counter, PAGE_REF, (s64)0) != PAGE_REF)) {
+		atomic_dec(&p->mapcount);
+		return put_frame(p, state);
+	}
+	*state = READ_ONCE(p->state) - PAGE_MAPPED_ONCE;
+	if (plain_frame(*state))
+		return true;
+	atomic_dec(&p->mapcount);
+	page_release_checked(p);
+	return false;
+}
+
+static __always_inline void put_run(struct page *const *pages, unsigned int n, bool mapped,
+				    u32 flags)
 {
 	bool on = local_irq_save(); /* as in pcp_take() */
 	struct pcp *c = this_cpu_ptr(&pcp);
@@ -466,7 +487,7 @@ static __always_inline void put_run(struct page *const *pages, unsigned int n, u
 	for (struct page *const *end = pages + n; pages < end; pages++) {
 		struct page *p = *pages;
 
-		if (!put_frame(p, &state))
+		if (!(mapped ? put_mapped_frame(p, &state) : put_frame(p, &state)))
 			continue;
 		note_free(p, 0);
 		if (pcp_full(c))
@@ -476,26 +497,36 @@ static __always_inline void put_run(struct page *const *pages, unsigned int n, u
 	local_irq_restore(on);
 }
 
-/* Inlined, as put_run(): flags is a constant in it. */
-static __always_inline void put_runs(struct page *const *pages, unsigned int n, u32 flags)
+/* Inlined, as put_run(): mapped and flags are constants in it. */
+static __always_inline void put_runs(struct page *const *pages, unsigned int n, bool mapped,
+				     u32 flags)
 {
 	for (unsigned int run; n > 0; n -= run, pages += run) {
 		run = min(n, (unsigned int)PUT_RUN);
-		put_run(pages, run, flags);
+		put_run(pages, run, mapped, flags);
 	}
 }
 
-void put_pages(struct page *const *pages, unsigned int n)
+static __noinline void put_mapped_runs(struct page *const *pages, unsigned int n)
 {
-	if (n == 1)
-		put_page(*pages);
-	else
-		put_runs(pages, n, 0);
+	put_runs(pages, n, true, 0);
+}
+
+void put_mapped_pages(struct page *const *pages, unsigned int n)
+{
+	u64 state;
+
+	if (n != 1) {
+		put_mapped_runs(pages, n);
+	} else if (put_mapped_frame(*pages, &state)) {
+		note_free(*pages, 0);
+		free_frame(*pages, (unsigned int)state);
+	}
 }
 
 void put_zeroed_pages(struct page *const *pages, unsigned int n)
 {
-	put_runs(pages, n, PG_ZEROED);
+	put_runs(pages, n, false, PG_ZEROED);
 }
 
 void page_set_type(struct page *p, enum page_type type)

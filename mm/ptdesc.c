@@ -125,19 +125,15 @@ void ptdesc_free_unpublished(struct ptdesc *p)
 	put_page(&p->page);
 }
 
-static void unhook_debug(struct ptdesc *p)
-{
-	p->page.pt_unhooked_ns = time_ns();
-	p->page.pt_gp = rcu_seq_snap();
-}
-
-void ptdesc_unhook(struct ptdesc *p)
+void ptdesc_unhook(struct ptdesc *p, unsigned int first, unsigned int nr)
 {
 	ptdesc_move(p, PT_LIVE, PT_UNHOOKED, RULE_TABLE_FLUSH_FIRST);
+	p->page.pt_first = (u16)first;
+	p->page.pt_nr = (u16)nr;
 	page_step(&p->page, STEP_CLEAR);
 	ptdesc_dtor_at(p, false);
 	if (debug_build)
-		unhook_debug(p);
+		p->page.pt_gp = rcu_seq_snap();
 	census_unhooked(p);
 }
 

@@ -5,6 +5,10 @@
  * Terms. Zapping clears leaf entries; unhooking clears the entry that points to a table. floor and
  * ceiling are the ends of the mapped ranges on either side: a table that lies between them serves
  * nobody.
+ * Why unhooking comes first. A leaf table that goes is cut out with one exchange, its entries as
+ * they are. Behind the flush neither MMU nor lock holder comes to them, so they are read and
+ * cleared without an atomic each: free_contents() in mm/mmu_gather.c. What is left inside is
+ * walkers, which only read. Entries are zapped one by one only where the table stays.
  * Why apart from freeing. Here entries are cleared; what they pointed to is still in use by TLBs
  * and walkers, and goes into the gather, which knows when it may die.
  * Rules: T4, T11, L2; G4 (what is cleared is recorded). Locks: mmap_lock at least for reading, with
@@ -77,9 +81,8 @@ static inline struct page *zap_leaf(struct mm *mm, pte_t *ptep, vaddr_t va, unsi
 	if (!page)
 		return NULL;
 	page_step(page, STEP_CLEAR);
-	/* A leaf of any level maps the whole of what its page heads. */
+	/* A leaf of any level maps the whole of what its page heads. Counted until the flush. */
 	BUG_ON(debug_build && (page != page_head(page) || atomic_read(&page->mapcount) <= 0));
-	atomic_dec(&page->mapcount);
 	return page;
 }
 
@@ -201,13 +204,38 @@ static __noinline void zap_huge_leaf(struct mmu_gather *tlb, pte_t *ptep, unsign
 	zap_entries(tlb, ptep, level, va, end);
 }
 
-static void assert_empty(pte_t *table)
+/* What a debug build notes of a leaf that goes with its table, as zap_leaf() does of one alone. */
+static void note_leaf(struct mm *mm, pte_t pte, vaddr_t va)
 {
-	for (unsigned int i = 0; debug_build && i < PTRS_PER_TABLE; i++)
-		BUG_ON(!pte_none(pte_read(table + i)));
+	struct page *page = pte_attr_in(pte, PA_SPECIAL) ? NULL : pte_page(pte);
+
+	trace(CLEAR, mm->id, pte_pa(pte), va);
+	ledger_clear(mm, page, va, 0); /* accessed or not: it still can be, until the flush */
+	if (page)
+		page_step(page, STEP_CLEAR);
 }
 
-static __noinline void unhook(struct mmu_gather *tlb, pte_t *ptep, vaddr_t va, unsigned int level)
+/* va: what the first of the entries maps that the table is said to have. The others are empty. */
+static void note_contents(struct mm *mm, struct ptdesc *pt, vaddr_t va)
+{
+	const pte_t *table = ptdesc_table(pt);
+
+	for (unsigned int i = 0; debug_build && i < PTRS_PER_TABLE; i++) {
+		pte_t pte = pte_read(table + i);
+
+		if (pte_none(pte))
+			continue;
+		BUG_ON(i - pt->page.pt_first >= pt->page.pt_nr);
+		note_leaf(mm, pte, va + (i - pt->page.pt_first) * PAGE_SIZE);
+	}
+}
+
+/*
+ * Cuts out the table that hangs on an entry of level, and of which [va, end) is to go; nr: of how
+ * many of its entries from va on, if it is a leaf table, something may be there.
+ */
+static __noinline void unhook(struct mmu_gather *tlb, pte_t *ptep, unsigned int level, vaddr_t va,
+			      vaddr_t end, u64 nr)
 {
 	spinlock_t *ptl = &ptep_ptdesc(ptep)->page.ptl;
 
@@ -217,40 +245,55 @@ static __noinline void unhook(struct mmu_gather *tlb, pte_t *ptep, vaddr_t va, u
 	 * [F1]. Pairs with descend() in mm/gup.c.
 	 */
 	pte_t pte = user_entry_take(ptep, level);
-
-	cpumask_t cpus = pte_ptdesc(pte)->page.pt_cpus;
+	struct ptdesc *pt = pte_ptdesc(pte);
+	cpumask_t cpus = pt->page.pt_cpus;
 
 	trace(UNHOOK, tlb->mm->id, pte_pa(pte), va);
-	ptdesc_unhook(pte_ptdesc(pte));
-	ledger_unhook(tlb->mm, pte_ptdesc(pte), va, level);
+	ptdesc_unhook(pt, pt_index(va, 0), (unsigned int)nr);
+	ledger_unhook(tlb->mm, pt, va, level);
+	note_contents(tlb->mm, pt, va);
 	spin_unlock(ptl);
+	inject_delay(CLEAR_WINDOW);
 	cpu_tree_cut(tlb->mm, va, cpus);
 	tlb->cpus |= cpus;
-	assert_empty(pte_table(pte));
-	tlb_remove_table(tlb, pte_ptdesc(pte), va, level);
+	tlb_remove_table(tlb, pt, va, end, level);
 }
 
-/* What is to go: pages, and the tables that lie between floor and ceiling. */
+/*
+ * What is to go, constants for the compiler where they can be. The walk keeps its way beside it:
+ * the entry of each level that leads to where it is.
+ */
 struct cut {
 	struct mmu_gather *tlb;
-	vaddr_t floor, ceiling;
-	bool pages;		   /* false: nothing is mapped there, only tables go */
-	pte_t *way[PT_LEVELS_MAX]; /* the entry of each level that leads to where the walk is */
+	bool pages, tables;	/* false: there are none; none goes */
+	vaddr_t floor, ceiling; /* tables that lie between these go, with all that was in them */
 };
 
-/* From the entry of level on the way to va as far down as there are tables; returns that level. */
-static inline unsigned int descend(struct cut *c, unsigned int level, vaddr_t va)
+/* Whether the table goes that hangs on the entry of level that leads to va. */
+static inline bool dies(struct cut c, unsigned int level, vaddr_t va)
 {
-	pte_t pte, *ptep = c->way[level];
+	vaddr_t at = ALIGN_DOWN(va, pt_span(level));
+
+	return c.tables && at >= c.floor && at + pt_span(level) <= c.ceiling;
+}
+
+/*
+ * From the entry of level on the way to va as far down as there are tables, but not into a leaf
+ * table that goes; returns that level.
+ */
+static inline unsigned int descend(struct cut c, pte_t **way, unsigned int level, vaddr_t va)
+{
+	pte_t pte, *ptep = way[level];
 
 	/*
 	 * WHY SAFE: tables go by this file only, for one munmap or exit at a time an mm; and
 	 * madvise holds mmap_lock against these.
 	 */
-	while (level > 0 && pte_is_table(pte = pte_read(ptep))) {
+	while (level > 0 && pte_is_table(pte = pte_read(ptep)) &&
+	       !(level == 1 && dies(c, 1, va))) {
 		level--;
 		ptep = pte_table(pte) + pt_index(va, level);
-		c->way[level] = ptep;
+		way[level] = ptep;
 	}
 	return level;
 }
@@ -259,76 +302,90 @@ static inline unsigned int descend(struct cut *c, unsigned int level, vaddr_t va
  * What stands at the entry of level that leads to va has gone, up to next: leaves the tables that
  * are done with, and unhooks those of them that may go. Returns the level where the walk goes on.
  */
-static inline unsigned int ascend(struct cut *c, unsigned int level, vaddr_t va, vaddr_t next,
-				  bool last)
+static inline unsigned int ascend(struct cut c, pte_t **way, unsigned int level, vaddr_t va,
+				  vaddr_t next, bool last)
 {
 	unsigned int top = pt_top_level();
 	u64 span = pt_span(level + 1); /* of the table that is left */
 
 	for (; level < top && (last || IS_ALIGNED(next, span)); span <<= PT_INDEX_BITS) {
-		vaddr_t at = ALIGN_DOWN(va, span);
-
 		level++;
-		if (at >= c->floor && at + span <= c->ceiling)
-			unhook(c->tlb, c->way[level], at, level);
+		if (dies(c, level, va))
+			unhook(c.tlb, way[level], level, va, next, 0);
 		else if (last)
 			break; /* no more is any that it hangs on */
 	}
 	return level;
 }
 
-/* Past what is empty from the entry of level on, to the end of its table or the range at most. */
-static vaddr_t skip_none(struct cut *c, unsigned int level, vaddr_t next, vaddr_t end)
+/* Past what is empty from the entry at *way on, to the end of its table or the range at most. */
+static vaddr_t skip_none(pte_t **way, unsigned int level, vaddr_t next, vaddr_t end)
 {
 	u64 span = pt_span(level);
-	pte_t *ptep = c->way[level];
+	pte_t *ptep = *way;
 
 	while (next < end && !IS_ALIGNED(next, pt_span(level + 1)) &&
 	       pte_none(pte_read(ptep + 1))) {
 		next = min(next + span, end);
 		ptep++;
 	}
-	c->way[level] = ptep;
+	*way = ptep;
 	return next;
 }
 
+/* The leaf tables that go, from the entry of level 1 at *way on, in a row; returns up to where. */
+static inline vaddr_t unhook_leaf_tables(struct cut c, pte_t **way, vaddr_t va, vaddr_t end)
+{
+	pte_t *ptep = *way;
+	vaddr_t next;
+
+	do {
+		next = pt_next(va, end, 1);
+		unhook(c.tlb, ptep++, 1, va, next, c.pages ? (next - va) >> PAGE_SHIFT : 0);
+		va = next;
+	} while (va < end && !IS_ALIGNED(va, pt_span(2)) && dies(c, 1, va) &&
+		 pte_is_table(pte_read(ptep)));
+	*way = ptep - 1;
+	return va;
+}
+
 /* What hangs on the entries that cover [va, end): pages, then tables, lowest first. */
-static __always_inline void cut(struct cut *c, vaddr_t va, vaddr_t end)
+static __always_inline void cut(struct cut c, vaddr_t va, vaddr_t end)
 {
 	unsigned int level = pt_top_level();
+	pte_t *way[PT_LEVELS_MAX];
 
-	c->way[level] = c->tlb->mm->root + pt_index(va, level);
-	for (vaddr_t next; va < end; va = next, c->way[level]++) {
-		level = descend(c, level, va);
+	way[level] = c.tlb->mm->root + pt_index(va, level);
+	for (vaddr_t next; va < end; va = next, way[level]++) {
+		level = descend(c, way, level, va);
 		next = pt_next(va, end, max(level, 1u)); /* level 0: all that one table has */
-		if (level == 0 && c->pages)
-			zap_pages(c->tlb, c->way[0], va, next);
-		else if (level > 0 && pte_present(pte_read(c->way[level])))
-			zap_huge_leaf(c->tlb, c->way[level], level, va, next);
+		pte_t pte = pte_read(way[level]);
+
+		if (level == 0 && c.pages)
+			zap_pages(c.tlb, way[0], va, next);
+		else if (level == 1 && c.tables && pte_is_table(pte))
+			next = unhook_leaf_tables(c, &way[1], va, end);
+		else if (level > 0 && pte_present(pte))
+			zap_huge_leaf(c.tlb, way[level], level, va, next);
 		else if (level > 0)
-			next = skip_none(c, level, next, end);
-		level = ascend(c, level, va, next, next == end);
+			next = skip_none(&way[level], level, next, end);
+		level = ascend(c, way, level, va, next, next == end);
 	}
 }
 
 void unmap_pages(struct mmu_gather *tlb, vaddr_t start, vaddr_t end)
 {
-	struct cut c = { .tlb = tlb, .floor = ~0ULL, .pages = true };
-
-	cut(&c, start, end);
+	cut((struct cut){ .tlb = tlb, .pages = true }, start, end);
 }
 
 void unmap_tables(struct mmu_gather *tlb, vaddr_t start, vaddr_t end, vaddr_t floor,
 		  vaddr_t ceiling)
 {
-	struct cut c = { .tlb = tlb, .floor = floor, .ceiling = ceiling };
-
-	cut(&c, start, end);
+	cut((struct cut){ tlb, .tables = true, .floor = floor, .ceiling = ceiling }, start, end);
 }
 
 void unmap_range(struct mmu_gather *tlb, vaddr_t start, vaddr_t end, vaddr_t floor, vaddr_t ceiling)
 {
-	struct cut c = { .tlb = tlb, .floor = floor, .ceiling = ceiling, .pages = true };
-
-	cut(&c, start, end);
+	cut((struct cut){ tlb, .pages = true, .tables = true, .floor = floor, .ceiling = ceiling },
+	    start, end);
 }

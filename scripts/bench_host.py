@@ -25,6 +25,7 @@ ROWS = {
     "pin512": "pin and unpin, per page",
     "gup-cold": "gup_fast of a page whose entries and descriptor are in no cache",
     "zap512": "madvise(DONTNEED) of 512 pages, tables kept, per page",
+    "munmap512": "munmap of 512 pages with their leaf table, per page",
     "page": "allocate and free one page from the per-CPU list",
 }
 

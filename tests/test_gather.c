@@ -308,6 +308,7 @@ TEST(rule, G6_gather_is_bounded)
 	tlb_gather_mmu(&tlb, mm);
 	for (bool full = false; !full && n <= limit; n++) {
 		get_page(page);
+		atomic_inc(&page->mapcount);
 		full = tlb_remove_page(&tlb, page);
 		if (!EXPECT(tlb.nr_batches <= GATHER_MAX_BATCHES))
 			break;
@@ -318,6 +319,7 @@ TEST(rule, G6_gather_is_bounded)
 	EXPECT_EQ(atomic_read(&page->refcount), 1);
 	for (unsigned int i = 0; i < 20; i++) { /* and it can be used again */
 		get_page(page);
+		atomic_inc(&page->mapcount);
 		if (tlb_remove_page(&tlb, page))
 			tlb_flush_mmu(&tlb);
 	}
@@ -342,7 +344,8 @@ TEST(rule, G7_unmapping_without_memory)
 	if (va) {
 		gather_get_stats(&before);
 		hog_take(&hog);
-		EXPECT_EQ(mm_munmap(mm, va, 120 * PAGE_SIZE), 0);
+		EXPECT_EQ(mm_munmap(mm, va, 60 * PAGE_SIZE), 0); /* the table stays */
+		EXPECT_EQ(mm_munmap(mm, va + 60 * PAGE_SIZE, 60 * PAGE_SIZE), 0);
 		gather_get_stats(&after);
 		hog_release(&hog);
 		EXPECT_EQ(mm_nr_pages(mm), 0);
@@ -549,18 +552,24 @@ TEST(gather, policy_is_counted)
 {
 	struct mm *mm = test_mm_enter();
 	vaddr_t va = mm ? test_map_used(mm, 30) : 0;
-	struct gather_stats before, after;
+	struct gather_stats before, between, after;
 
 	if (va) {
 		test_plain_batches_begin();
 		gather_get_stats(&before);
-		EXPECT_EQ(mm_munmap(mm, va, 30 * PAGE_SIZE), 0);
+		EXPECT_EQ(mm_munmap(mm, va, 20 * PAGE_SIZE), 0);
+		gather_get_stats(&between);
+		EXPECT_EQ(mm_munmap(mm, va + 20 * PAGE_SIZE, 10 * PAGE_SIZE), 0);
 		gather_get_stats(&after);
 		test_plain_batches_end();
-		EXPECT_EQ(after.gathers, before.gathers + 1);
+		EXPECT_EQ(between.gathers, before.gathers + 1);
+		EXPECT_EQ(between.pages, before.pages + 20);
+		EXPECT_EQ(between.tables, before.tables);
+		EXPECT_EQ(between.batches, before.batches + 1); /* what the stack does not hold */
+		EXPECT_EQ(after.gathers, before.gathers + 2);
 		EXPECT_EQ(after.pages, before.pages + 30);
 		EXPECT_EQ(after.tables, before.tables + arch.pt_levels - 1);
-		EXPECT_EQ(after.batches, before.batches + 1); /* what the stack does not hold */
+		EXPECT_EQ(after.batches, between.batches); /* the tables hold the pages */
 		if (table_free_mode == TABLE_FREE_RCU)
 			EXPECT_EQ(after.tables_by_rcu - before.tables_by_rcu, arch.pt_levels - 1);
 		else

@@ -414,17 +414,22 @@ TEST(page, many_references_are_dropped_at_once)
 	get_page(held[0]);
 	EXPECT(try_get_page(held[1]));
 	EXPECT(try_get_refs(held[2], PAGE_PIN));
-	put_pages(p, MANY + 3);
+	for (unsigned int i = 0; i < MANY + 3; i++)
+		atomic_inc(&p[i]->mapcount);
+	put_mapped_pages(p, MANY + 3);
 	EXPECT_EQ(p[5]->type, PAGE_FREE);
 	EXPECT_EQ(p[MANY]->type, PAGE_FREE);
 	for (unsigned int i = 0; i < ARRAY_SIZE(held); i++) {
 		EXPECT_EQ(held[i]->type, PAGE_KERNEL);
 		EXPECT_EQ(atomic_read(&held[i]->refcount), 1);
+		EXPECT_EQ(atomic_read(&held[i]->mapcount), 0);
+		atomic_inc(&held[i]->mapcount);
 	}
 	EXPECT(page_maybe_pinned(held[2]) && !page_maybe_pinned(held[1]));
+	atomic_dec(&held[2]->mapcount);
 	put_refs(held[2], PAGE_PIN);
-	put_pages(held, 2);
-	put_pages(held, 0);
+	put_mapped_pages(held, 2);
+	put_mapped_pages(held, 0);
 	expect_same(&before, NULL);
 }
 

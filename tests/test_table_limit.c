@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Tests of the limit on tables that wait for a grace period: mm/table_limit.c.
+ * Tests of what holds tables back: a gather's bound on the pages in them, and the limit on those
+ * that wait for a grace period, mm/table_limit.c.
  *
  * One CPU is held with preemption off, so that no grace period ends; another sets tables free until
  * it has to wait. By then as much waits as may, and no more.
@@ -8,8 +9,43 @@
 #include "testlib.h"
 
 #include <atomic.h>
+#include <mmu_gather.h>
 #include <table_limit.h>
 #include <tlb.h>
+
+/* ---- G6: what goes with its table -------------------------------------------------------- */
+
+static u64 flushes(void)
+{
+	struct tlb_stats s;
+
+	tlb_get_stats(&s);
+	return s.flush_mm + s.flush_range;
+}
+
+/* Tables that go with what is in them: their entries are counted, whatever stands there. */
+TEST(rule, G6_pages_in_tables_are_bounded)
+{
+	const unsigned int nr = GATHER_MAX_INSIDE / PTRS_PER_TABLE + 2;
+	struct mm *mm = test_mm_enter();
+	vaddr_t va = test_window(0);
+
+	if (!mm)
+		return;
+	EXPECT_EQ(mm_mmap(mm, va, nr * pt_span(1), PROT_READ | PROT_WRITE, MAP_FIXED), (s64)va);
+	for (unsigned int i = 0; i < nr; i++)
+		EXPECT_EQ(test_fault_in(mm, va + i * pt_span(1), 1), 0);
+	test_plain_batches_begin();
+	u64 before = flushes();
+
+	EXPECT_EQ(mm_munmap(mm, va, nr * pt_span(1)), 0);
+	EXPECT_EQ(flushes(), before + 2);
+	test_plain_batches_end();
+	EXPECT_EQ(mm_nr_pages(mm), 0);
+	test_mm_leave(mm);
+}
+
+/* ---- The limit --------------------------------------------------------------------------- */
 
 /* Sets tables free, a few a call, until told to stop. */
 struct unmapper {

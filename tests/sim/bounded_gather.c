@@ -30,6 +30,7 @@ static void unmapper(void)
 	while (flushes < 2) {
 		sim_check(held < MOST, "G6", "a gather takes all the memory that there is");
 		get_page(page);
+		atomic_inc(&page->mapcount);
 		held++;
 		if (!tlb_remove_page(&tlb, page))
 			continue;

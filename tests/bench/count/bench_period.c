@@ -35,7 +35,8 @@ static void walk(void *arg)
 			unsigned int got = gup_fast(shared_page(), MANY, FOLL_WRITE, mine);
 
 			BENCH_CHECK(got == MANY);
-			put_pages(mine, got);
+			while (got > 0)
+				put_page(mine[--got]);
 		}
 		halt();
 	}

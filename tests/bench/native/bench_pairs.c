@@ -232,28 +232,80 @@ static u64 zap512(void)
 	return cycles;
 }
 
+static inline bool put_floor(struct page *page)
+{
+	return fetch_add(&page->counts.counter, -PAGE_REF) == PAGE_REF;
+}
+
+/* What comes behind a floor, to have the kernel's accounts right, is not timed. */
+static pte_t was[MANY];
+
+static void restore(pte_t *ptep)
+{
+	for (unsigned int i = 0; i < MANY; i++) {
+		pages[i]->counts.counter = PAGE_REF;
+		WRITE_ONCE(ptep[i].val, was[i].val);
+		pages[i] = NULL;
+	}
+}
+
 /*
  * An exchange for the entry, since the MMU writes to it; an atomic for the reference, since walkers
- * do. What comes behind, to have the kernel's accounts right, is not timed.
+ * do.
  */
 static u64 zap512_floor(void)
 {
-	static pte_t was[MANY];
 	const pte_t *above;
 	pte_t above_pte, *ptep = leaf_of(range(), &above, &above_pte);
 	u64 cycles = TIMED(for (unsigned int i = 0; i < MANY; i++) {
 		was[i] = (pte_t){ xchg(&ptep[i].val, 0ULL) };
 		struct page *page = pte_page(was[i]);
 
-		if (fetch_add(&page->counts.counter, -PAGE_REF) == PAGE_REF)
+		if (put_floor(page))
 			pages[i] = page;
 	});
 
-	for (unsigned int i = 0; i < MANY; i++) {
-		pages[i]->counts.counter = PAGE_REF;
-		WRITE_ONCE(ptep[i].val, was[i].val);
-		pages[i] = NULL;
-	}
+	restore(ptep);
+	return cycles;
+}
+
+/* The same pages with their table: mapped anew each time, beside what keeps the tables above. */
+#define BESIDE 4
+
+static void map_again(void)
+{
+	bench_map(mm, bench_window(BESIDE), MANY);
+}
+
+static u64 munmap512(void)
+{
+	int err;
+	u64 cycles = TIMED(err = mm_munmap(mm, bench_window(BESIDE), MANY * PAGE_SIZE));
+
+	BENCH_CHECK(err == 0);
+	return cycles;
+}
+
+/* One exchange for the table; its entries are nobody else's then: an atomic for each reference. */
+static u64 munmap512_floor(void)
+{
+	const pte_t *above;
+	pte_t above_pte, *ptep = leaf_of(bench_window(BESIDE), &above, &above_pte);
+	u64 cycles = TIMED({
+		(void)xchg((u64 *)&above->val, 0ULL);
+		for (unsigned int i = 0; i < MANY; i++) {
+			was[i] = pte_read(ptep + i);
+			WRITE_ONCE(ptep[i].val, 0);
+			struct page *page = pte_page(was[i]);
+
+			if (put_floor(page))
+				pages[i] = page;
+		}
+	});
+
+	WRITE_ONCE(*(u64 *)&above->val, above_pte.val);
+	restore(ptep);
+	BENCH_CHECK(mm_munmap(mm, bench_window(BESIDE), MANY * PAGE_SIZE) == 0);
 	return cycles;
 }
 
@@ -303,6 +355,7 @@ static const struct pair pairs[] = {
 	  { flush_spread, gup_spread },
 	  { flush_spread, gup_spread_floor } },
 	{ "zap512", MANY, { populate, zap512 }, { populate, zap512_floor } },
+	{ "munmap512", MANY, { map_again, munmap512 }, { map_again, munmap512_floor } },
 	{ "page", FEW, { nothing, page_pair }, { nothing, page_floor } },
 };
 
