@@ -28,6 +28,7 @@ enum inject_kind {
 	X(PAGE, "page", ALLOC, "a user page cannot be had")                                        \
 	X(SLAB, "slab", ALLOC, "a small object cannot be had")                                     \
 	X(TINY, "tiny", EVENT, "a batch is full after two")                                        \
+	X(IMPATIENT, "impatient", EVENT, "who would spin for a short while sleeps at once")        \
 	X(LOST_IPI, "lostipi", EVENT, "an interrupt to other CPUs is lost")                        \
 	X(ACK, "ack", WAIT, "a CPU is slow to answer an IPI")                                      \
 	X(QS, "qs", WAIT, "a CPU is slow to report a quiescent state")                             \

@@ -66,6 +66,9 @@ static struct {
 	wait_queue_head_t wq;
 } gp = { .lock = SPINLOCK_INIT, .wq = WAIT_QUEUE_INIT(gp.wq) };
 
+/* About what two context switches and a wake-up take on a machine of today. */
+#define EXP_SPIN_NS 5000
+
 /* The expedited side: one period at a time, under the mutex. */
 static struct {
 	struct mutex mutex;
@@ -363,6 +366,26 @@ static void exp_begin(void)
 	preempt_enable();
 }
 
+/*
+ * Whether all have answered soon. An interrupt is answered in less time than it takes to go to
+ * sleep and be woken, unless it has to wait for a reader. Who waits for as long as sleeping takes,
+ * and sleeps then, loses at most as much again (Karlin, Manasse, McGeoch, Owicki: Competitive
+ * Randomized Algorithms for Nonuniform Problems, 1994).
+ */
+static bool answered_soon(void)
+{
+	u64 until = time_ns() + EXP_SPIN_NS;
+
+	if (inject(IMPATIENT))
+		return false;
+	while (smp_load_acquire(&ex.waiting) != 0) {
+		if (time_ns() >= until)
+			return false;
+		cpu_relax();
+	}
+	return true;
+}
+
 void synchronize_rcu_expedited(void)
 {
 	if (!lock_may_wait(__func__))
@@ -377,10 +400,11 @@ void synchronize_rcu_expedited(void)
 		WRITE_ONCE(ex.seq, ex.seq + 1);
 		exp_begin();
 		/*
-		 * The acquire orders every CPU's last reader before what the caller frees. Pairs
-		 * with the fetch_and() in report().
+		 * The acquire, in either, orders every CPU's last reader before what the caller
+		 * frees. Pairs with the fetch_and() in report().
 		 */
-		wait_event(ex.wq, smp_load_acquire(&ex.waiting) == 0);
+		if (!answered_soon())
+			wait_event(ex.wq, smp_load_acquire(&ex.waiting) == 0);
 		WRITE_ONCE(ex.seq, ex.seq + 1);
 		trace(EXP_END, 0, ex.seq, 0);
 	}

@@ -63,8 +63,8 @@ def measure(arch, sets):
     figures = measure_size(arch)
     for name, cpus, mem in sets:
         if name == "ipi" and arch == "riscv64":
-            say("riscv64: row ipi SKIPPED: QEMU lets no other CPU run while one waits in PAUSE "
-                "under -icount")
+            say("riscv64: rows ipi and gp-expedited SKIPPED: QEMU lets no other CPU run while one "
+                "waits in PAUSE under -icount")
             continue
         figures.update(run(bench_run.counted(arch, name, cpus, mem), cpus, name,
                            f"{OUT}/{arch}-{name}.log"))

@@ -55,7 +55,7 @@ MEMORY = ("256M", "256M", "96M", "1G")
 # Harmless faults: (name, most often one in, least often one in, longest delay in us or 0).
 FAULTS = (
     ("batch", 2, 50, 0), ("table", 4, 100, 0), ("page", 4, 100, 0), ("slab", 4, 100, 0),
-    ("tiny", 2, 20, 0), ("lostipi", 200, 5000, 0), ("ack", 10, 200, 300),
+    ("tiny", 2, 20, 0), ("impatient", 1, 20, 0), ("lostipi", 200, 5000, 0), ("ack", 10, 200, 300),
     ("qs", 10, 200, 300), ("walk", 50, 500, 100),
     ("ref", 50, 500, 100), ("fault", 50, 500, 100), ("switch", 5, 100, 100),
     ("flush", 5, 100, 100), ("clear", 20, 500, 50), ("lazy", 5, 100, 100),

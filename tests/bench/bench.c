@@ -170,7 +170,7 @@ static void (*const insn[])(void) = {
 };
 static void (*const sweep[])(void) = { bench_clock, bench_munmap_sweep, bench_vma_sweep, NULL };
 static void (*const period[])(void) = { bench_clock, bench_period, NULL };
-static void (*const ipi[])(void) = { bench_clock, bench_ipi, NULL };
+static void (*const ipi[])(void) = { bench_clock, bench_ipi, bench_expedited, NULL };
 
 static void (*const probe[])(void) = { bench_probe, NULL };
 static void (*const wall[])(void) = { bench_ticks,  bench_gup,	    bench_zap,

@@ -88,6 +88,7 @@ void bench_page(void);
 void bench_table(void);
 void bench_period(void);
 void bench_ipi(void);
+void bench_expedited(void);
 void bench_boot(void);
 
 #endif

@@ -7,7 +7,8 @@
  * instructions of all CPUs: virtual nanoseconds. A turn ends at the next timer, or where a CPU says
  * that it waits: by an instruction that QEMU takes for one, which riscv64's PAUSE is not. There a
  * CPU that spins keeps a later one from running at all, so the grace periods are waited for on CPU
- * 1, beside a CPU 0 that halts inside a thread; and row ipi, whose target spins, is not to be had.
+ * 1, beside a CPU 0 that halts inside a thread; and rows ipi and gp-expedited, where a CPU spins
+ * until another has answered, are not to be had.
  * See also: kernel/rcu.c, mm/tlb.c, kernel/smp.c.
  */
 #include "bench.h"
@@ -40,18 +41,6 @@ static void normal_periods(void)
 	bench_row("gp-longest", most, 1);
 }
 
-static void expedited_periods(void)
-{
-	struct meter m = METER_INIT;
-
-	for (unsigned int turn = 0; turn < BENCH_TURNS; turn++) {
-		meter_start(&m);
-		synchronize_rcu_expedited();
-		meter_stop(&m);
-	}
-	bench_meter_row("gp-expedited", &m, 1);
-}
-
 /* As busy as any CPU to RCU and to the scheduler, which only know that a thread runs. */
 static void halt_in_thread(void *arg)
 {
@@ -61,6 +50,25 @@ static void halt_in_thread(void *arg)
 		local_irq_disable();
 		arch_cpu_idle();
 	}
+}
+
+void bench_expedited(void)
+{
+	struct meter m = METER_INIT;
+	bool stop = false;
+	struct thread *busy = test_thread(cpumask_of(test_cpu(1)), halt_in_thread, &stop);
+
+	if (!busy)
+		return;
+	thread_sleep(2 * TICK_NS); /* until it runs */
+	for (unsigned int turn = 0; turn < BENCH_TURNS; turn++) {
+		meter_start(&m);
+		synchronize_rcu_expedited();
+		meter_stop(&m);
+	}
+	WRITE_ONCE(stop, true);
+	thread_join(busy);
+	bench_meter_row("gp-expedited", &m, 1);
 }
 
 /* ---- Memory that waits for a grace period --------------------------------------------- */
@@ -107,7 +115,6 @@ void bench_period(void)
 		return;
 	thread_sleep(2 * TICK_NS); /* until it runs */
 	normal_periods();
-	expedited_periods();
 	waiting_bytes();
 	WRITE_ONCE(stop, true);
 	thread_join(busy);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * An expedited grace period against a reader that its interrupt hits.
+ * An expedited grace period, whose waiter spins or sleeps, against a reader that the interrupt
+ * hits.
  *
  * Rules: R2, F2.
  */
@@ -34,6 +35,8 @@ SCENARIO(rcu_expedited) = {
 	.name = "rcu_expedited",
 	.what = "an expedited grace period against a reader",
 	.cpus = 2,
+	.inject = BIT(INJECT_IMPATIENT),
+	.fails = 1,
 	.setup = setup,
 	.roles = { { 0, freer, false }, { 1, reader, false } },
 };
