@@ -207,7 +207,7 @@ static inline bool descend(struct mm *mm, vaddr_t va, struct place *at, unsigned
 }
 
 /* Follows the entries from the root to the lowest there is for va. */
-static inline void lowest(struct mm *mm, vaddr_t va, struct place *at)
+static __always_inline void lowest(struct mm *mm, vaddr_t va, struct place *at)
 {
 	unsigned int top = pt_top_level();
 
@@ -234,7 +234,7 @@ static inline void lowest(struct mm *mm, vaddr_t va, struct place *at)
 _Static_assert(PT_LEVELS_MAX <= 5, "lowest() knows five levels");
 
 /* A run of leaves in one table, up to the first that will not do. Returns how many. */
-static inline unsigned int take_run(const struct place *at, unsigned int nr, u32 flags,
+static __always_inline unsigned int take_run(const struct place *at, unsigned int nr, u32 flags,
 				    struct page **pages)
 {
 	const pte_t *ptep = at->ptep;
@@ -293,7 +293,7 @@ static __noinline unsigned int drop_run(struct page **pages, unsigned int nr, u3
 }
 
 /* Up to nr pages from va in one leaf table. Returns how many; fewer than it could: stop. */
-static inline unsigned int walk(struct mm *mm, vaddr_t va, unsigned int nr, u32 flags,
+static __always_inline unsigned int walk(struct mm *mm, vaddr_t va, unsigned int nr, u32 flags,
 				struct page **pages)
 {
 	struct place at;
@@ -320,8 +320,8 @@ static inline unsigned int walk(struct mm *mm, vaddr_t va, unsigned int nr, u32 
  *   .                                      frees the table
  *   reads a "leaf" in it
  */
-static __noinline unsigned int gup_chunk(vaddr_t va, unsigned int nr, u32 flags,
-					 struct page **pages, struct mm *mm)
+static __always_inline unsigned int gup_chunk(vaddr_t va, unsigned int nr, u32 flags,
+					      struct page **pages, struct mm *mm)
 {
 	/*
 	 * Interrupts off is what makes the walk an RCU-sched reader: it orders nothing, but no
@@ -349,6 +349,18 @@ static __noinline unsigned int gup_chunk(vaddr_t va, unsigned int nr, u32 flags,
 	return got;
 }
 
+/* The same twice: of one page almost all that is decided once a stretch is known before. */
+static __noinline unsigned int gup_page(vaddr_t va, u32 flags, struct page **page, struct mm *mm)
+{
+	return gup_chunk(va, 1, flags, page, mm);
+}
+
+static __noinline unsigned int gup_pages(vaddr_t va, unsigned int nr, u32 flags,
+					 struct page **pages, struct mm *mm)
+{
+	return gup_chunk(va, nr, flags, pages, mm);
+}
+
 static inline vaddr_t last_of(vaddr_t start, unsigned int nr)
 {
 	return start + nr * PAGE_SIZE - 1;
@@ -368,7 +380,7 @@ static __noinline unsigned int gup_many(vaddr_t va, unsigned int nr, u32 flags, 
 	do {
 		/* The reach of its leaf table bounds a stretch too. */
 		want = min(min(nr - got, GUP_CHUNK), PTRS_PER_TABLE - pt_index(va, 0));
-		n = gup_chunk(va, want, flags, pages + got, mm);
+		n = gup_pages(va, want, flags, pages + got, mm);
 		got += n;
 		va += n * PAGE_SIZE;
 	} while (n == want && got < nr);
@@ -381,8 +393,10 @@ unsigned int gup_fast(vaddr_t start, unsigned int nr, u32 flags, struct page **p
 
 	if (!mm || !nr || !range_ok(start, nr))
 		return 0;
+	if (nr == 1)
+		return gup_page(start, flags, pages, mm);
 	if (nr <= GUP_CHUNK && !((start ^ last_of(start, nr)) >> pt_shift(1)))
-		return gup_chunk(start, nr, flags, pages, mm);
+		return gup_pages(start, nr, flags, pages, mm);
 	return gup_many(start, nr, flags, pages, mm);
 }
 

@@ -524,8 +524,19 @@ void put_mapped_pages(struct page *const *pages, unsigned int n)
 	}
 }
 
+static bool all_zero(const struct page *p)
+{
+	const u64 *word = page_to_virt(p), *end = word + PAGE_SIZE / sizeof(*word);
+
+	while (word < end && *word == 0)
+		word++;
+	return word == end;
+}
+
 void put_zeroed_pages(struct page *const *pages, unsigned int n)
 {
+	for (unsigned int i = 0; debug_build && i < n; i++)
+		BUG_ON_RULE(TABLE_ZEROED, !all_zero(pages[i]));
 	put_runs(pages, n, false, PG_ZEROED);
 }
 

@@ -7,13 +7,18 @@
 ONE := $(if $(filter release,$(BUILD)),-flto -flto-partition=one -foptimize-sibling-calls \
 	$(addprefix -fno-align-,functions jumps loops labels))
 
-# Everything is small but what rows of docs/performance.md meet, and what fills and checks frames.
+# Everything is small but what rows of docs/performance.md meet. A debug build, whose image is the
+# largest, is small but for what fills and checks frames.
 FAST := $(addprefix mm/,boot_a% buddy.% fault.% gup.% kmap.% mmap.% mmu_g% page_a% page_d% \
 	page_i% page_r% pgt% ptd% slab.% table_l% tlb.% uacc% unmap.% vma%) \
 	$(addprefix kernel/,idle.% mutex.% rcu% rwsem.% sched.% smp.% string.% time.% trap.% \
 	wait.%) \
 	$(addprefix drivers/,apic.% fdt% gic% imsic%) \
 	$(addprefix arch/%/,cpu.c irq.c mmu.c sbi.c trap.c)
+
+ifeq ($(BUILD),debug)
+FAST := mm/page_r% kernel/string.%
+endif
 
 small = $(filter-out tests/bench/% $(FAST),$<)
 
