@@ -50,8 +50,8 @@ TEST(watchdog, reports_irqs_off)
 	bool seen = SPIN_UNTIL(READ_ONCE(watchdog_irqs_off) > before); /* ticks, and so looks */
 	const char *said = captured ? capture_stop() : "";
 
+	hold_end(&h); /* whatever is still said of it is expected */
 	expect_none();
-	hold_end(&h);
 	EXPECT(seen);
 	say_if_missing(said, "interrupts off");
 	if (debug_build || arch.nmi)
@@ -80,8 +80,8 @@ static unsigned int reports_of_one_event(void)
 
 	if (captured)
 		capture_stop();
+	hold_end(&h); /* whatever is still said of it is expected */
 	expect_none();
-	hold_end(&h);
 	if (captured)
 		capture_free();
 	return seen ? reports : 0;
@@ -168,8 +168,8 @@ static const char *stall_once(void)
 	bool seen = SPIN_UNTIL(READ_ONCE(watchdog_rcu_stall) > before);
 	const char *said = captured ? capture_stop() : NULL;
 
+	hold_end(&h); /* whatever is still said of it is expected */
 	expect_none();
-	hold_end(&h);
 	rcu_barrier();
 	EXPECT(seen);
 	return said;
@@ -224,7 +224,7 @@ TEST(watchdog, quiet_about_idle_and_busy_cpus)
 			cpu_relax();
 		quiet = all_reports() == before;
 	}
+	hold_end(&h); /* whatever is still said of it is expected */
 	expect_none();
-	hold_end(&h);
 	EXPECT(quiet);
 }
