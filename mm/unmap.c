@@ -349,6 +349,20 @@ static inline vaddr_t unhook_leaf_tables(struct cut c, pte_t **way, vaddr_t va, 
 	return va;
 }
 
+/* What hangs on the entry of level above 0 at *way, and perhaps on others; returns up to where. */
+static inline vaddr_t cut_upper(struct cut c, pte_t **way, unsigned int level, vaddr_t va,
+				vaddr_t next, vaddr_t end)
+{
+	pte_t pte = pte_read(*way);
+
+	if (!pte_present(pte))
+		return skip_none(way, level, next, end);
+	if (c.tables && level == 1 && !pte_leaf(pte, 1))
+		return unhook_leaf_tables(c, way, va, end);
+	zap_huge_leaf(c.tlb, *way, level, va, next);
+	return next;
+}
+
 /* What hangs on the entries that cover [va, end): pages, then tables, lowest first. */
 static __always_inline void cut(struct cut c, vaddr_t va, vaddr_t end)
 {
@@ -359,16 +373,10 @@ static __always_inline void cut(struct cut c, vaddr_t va, vaddr_t end)
 	for (vaddr_t next; va < end; va = next, way[level]++) {
 		level = descend(c, way, level, va);
 		next = pt_next(va, end, max(level, 1u)); /* level 0: all that one table has */
-		pte_t pte = pte_read(way[level]);
-
-		if (level == 0 && c.pages)
+		if (level > 0)
+			next = cut_upper(c, &way[level], level, va, next, end);
+		else if (c.pages)
 			zap_pages(c.tlb, way[0], va, next);
-		else if (level == 1 && c.tables && pte_is_table(pte))
-			next = unhook_leaf_tables(c, &way[1], va, end);
-		else if (level > 0 && pte_present(pte))
-			zap_huge_leaf(c.tlb, way[level], level, va, next);
-		else if (level > 0)
-			next = skip_none(&way[level], level, next, end);
 		level = ascend(c, way, level, va, next, next == end);
 	}
 }
