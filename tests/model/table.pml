@@ -2,7 +2,7 @@
 /*
  * A leaf table and the entry above it: cut out on CPU 0, walked on CPU 1 by software and hardware.
  *
- *   cpu0        zap_leaf(), unhook() in mm/unmap.c; tlb_remove_table(), tlb_flush_mmu(),
+ *   cpu0        unhook() in mm/unmap.c; tlb_remove_table(), tlb_flush_mmu(), free_contents(),
  *               hand_over_tables() in mm/mmu_gather.c
  *   callback    table_batch_rcu() there, behind a grace period as CPU 1 ends it (tick); rcu.pml has
  *               the period itself
@@ -11,8 +11,8 @@
  *   mmu1        fills walk cache and TLB at any time
  *   next owners of the page and of the table
  *
- * COLLAPSE: the table is unhooked with its leaf in it, and the page given away, as whoever builds a
- * huge page would. TABLE_FREE_GATHER: tables go with the gather where that is legal.
+ * COLLAPSE: the leaf stays in the table that was unhooked, and the page is given away, as whoever
+ * builds a huge page would. TABLE_FREE_GATHER: tables go with the gather where that is legal.
  *
  * Rules: G2, G3, G10, F1, F3, F4, U1, U2, U4, U5; beside them U3, R2.
  */
@@ -56,26 +56,33 @@ inline hand_over()
 	fi
 }
 
+/* What was left in the table: the entry goes before the page's reference. */
+inline take_out()
+{
+#ifndef COLLAPSE
+	d_step { leaf = 0; printf("CPU 0: clears the leaf\n") }
+#endif
+	put_page(0)
+}
+
 active proctype cpu0()
 {
 	bool last;
 
-#ifndef COLLAPSE
-	d_step { leaf = 0; printf("CPU 0: clears the leaf\n") }
-#endif
 	d_step { upper = 0; printf("CPU 0: unhooks the table\n") }
 #ifdef KO_DESCRIPTOR_LIFETIME
 	d_step { lock_alive = 0; printf("CPU 0: destroys the table's lock\n") }
 #endif
 #ifdef KO_TABLE_FLUSH_FIRST
+	take_out();
 	hand_over();
 #endif
 	ask_for(REACHES_TABLES);
 	flush_cpu1(REACHES_TABLES)
 #ifndef KO_TABLE_FLUSH_FIRST
-	hand_over();
+	take_out();
+	hand_over()
 #endif
-	put_page(0)
 }
 
 active proctype callback()
