@@ -164,8 +164,8 @@ static inline u64 mm_nr_pages(struct mm *mm)
 
 /*
  * Cut out of [start, end) what is mapped there; the tables of the range that lie between floor and
- * ceiling, where nothing is mapped any more; or both in one walk. mmap_lock, and for tables no VMA
- * between floor and ceiling. mm/unmap.c.
+ * ceiling, where nothing is mapped any more; or both in one walk, then pages with their tables.
+ * mmap_lock, and for tables no VMA between floor and ceiling. mm/unmap.c.
  */
 struct mmu_gather;
 void unmap_pages(struct mmu_gather *tlb, vaddr_t start, vaddr_t end);

@@ -2,8 +2,9 @@
 /*
  * mmu_gather: unhook, invalidate, free, in this order, many at a time.
  *
- * Terms. A gather collects what an unmapping cuts out of the tree: user pages, and tables. Batches
- * are where it keeps them: a few on the stack, then whole pages got without sleeping.
+ * Terms. A gather collects what an unmapping cuts out of the tree: user pages, and tables with the
+ * pages that are still in them. Batches are where it keeps them: a few on the stack, then whole
+ * pages got without sleeping.
  * Why. Invalidating for each page would interrupt every CPU for each page; freeing before
  * invalidating hands memory to a new owner while the old one can still write to it. A gather pays
  * for one invalidation and frees behind it.
@@ -17,8 +18,9 @@
  *   clears entries, unhooks       has page and table     inside the table          inside, irqs on
  *   tlb_flush_tlbonly()           drops both             (notices nothing if the   (notices
  *                                                        flush is not an IPI)      nothing)
- *   frees pages (counted refs     .                      may hold a reference:     .
- *     keep what CPU 2 got)                               then the page stays
+ *   frees pages, those inside     .                      may hold a reference:     .
+ *     tables too (counted refs                           then the page stays
+ *     keep what CPU 2 got)
  *   call_rcu(batch of tables)     .                      leaves, irqs on           leaves
  *   .                 ... grace period: 2 and 3 have left ...
  *   callback frees the tables
