@@ -73,12 +73,19 @@ static inline void list_splice_tail(struct list_head *from, struct list_head *to
 #define list_for_each(pos, h) for (pos = (h)->next; pos != (h); pos = pos->next)
 #define list_for_each_safe(pos, n, h)                                                              \
 	for (pos = (h)->next, n = pos->next; pos != (h); pos = n, n = pos->next)
+/*
+ * At the end pos is no entry: where its member would be is the head. So the member is not named by
+ * way of pos until it is known not to be that.
+ */
+#define list_node(pos, member)                                                                     \
+	((struct list_head *)((char *)(pos) + offsetof(typeof(*(pos)), member)))
 #define list_for_each_entry(pos, h, member)                                                        \
-	for (pos = list_entry((h)->next, typeof(*pos), member); &pos->member != (h);               \
+	for (pos = list_entry((h)->next, typeof(*pos), member); list_node(pos, member) != (h);     \
 	     pos = list_entry(pos->member.next, typeof(*pos), member))
 #define list_for_each_entry_safe(pos, n, h, member)                                                \
 	for (pos = list_entry((h)->next, typeof(*pos), member),                                    \
-	    n = list_entry(pos->member.next, typeof(*pos), member);                                \
-	     &pos->member != (h); pos = n, n = list_entry(n->member.next, typeof(*n), member))
+	    n = list_entry(list_node(pos, member)->next, typeof(*pos), member);                    \
+	     list_node(pos, member) != (h);                                                        \
+	     pos = n, n = list_entry(list_node(n, member)->next, typeof(*n), member))
 
 #endif
