@@ -67,6 +67,10 @@ static inline void arch_user_access_end(void)
 {
 }
 
+static inline bool arch_clear_page(void *page)
+{
+	return false;
+}
 static inline u64 arch_cycles(void)
 {
 	return 0;
