@@ -60,6 +60,23 @@ static inline bool may_be_held(u64 bits)
 }
 
 /*
+ * What a debug build notes of a leaf that goes, alone or with its table; owed: a TLB may hold it.
+ * Its page, or NULL for a special one.
+ */
+static inline struct page *note_leaf(struct mm *mm, pte_t pte, vaddr_t va, unsigned int level,
+				     bool owed)
+{
+	struct page *page = pte_attr_in(pte, PA_SPECIAL) ? NULL : pte_page(pte);
+
+	trace(CLEAR, mm->id, pte_pa(pte), va);
+	if (owed)
+		ledger_clear(mm, page, va, level);
+	if (page)
+		page_step(page, STEP_CLEAR);
+	return page;
+}
+
+/*
  * Takes the leaf at ptep out, and adds its bits to *bits. The table's lock held. Its page, or NULL
  * for a special one.
  */
@@ -72,17 +89,12 @@ static inline struct page *zap_leaf(struct mm *mm, pte_t *ptep, vaddr_t va, unsi
 	 */
 	pte_t pte = user_entry_take(ptep, level);
 	*bits |= pte.val;
-	struct page *page = pte_attr_in(pte, PA_SPECIAL) ? NULL : pte_page(pte);
+	struct page *page = note_leaf(mm, pte, va, level, accessed(pte.val));
 
-	trace(CLEAR, mm->id, pte_pa(pte), va);
-	if (accessed(pte.val))
-		ledger_clear(mm, page, va, level);
 	inject_delay(CLEAR_WINDOW);
-	if (!page)
-		return NULL;
-	page_step(page, STEP_CLEAR);
 	/* A leaf of any level maps the whole of what its page heads. Counted until the flush. */
-	BUG_ON(debug_build && (page != page_head(page) || atomic_read(&page->mapcount) <= 0));
+	BUG_ON(debug_build && page &&
+	       (page != page_head(page) || atomic_read(&page->mapcount) <= 0));
 	return page;
 }
 
@@ -204,17 +216,6 @@ static __noinline void zap_huge_leaf(struct mmu_gather *tlb, pte_t *ptep, unsign
 	zap_entries(tlb, ptep, level, va, end);
 }
 
-/* What a debug build notes of a leaf that goes with its table, as zap_leaf() does of one alone. */
-static void note_leaf(struct mm *mm, pte_t pte, vaddr_t va)
-{
-	struct page *page = pte_attr_in(pte, PA_SPECIAL) ? NULL : pte_page(pte);
-
-	trace(CLEAR, mm->id, pte_pa(pte), va);
-	ledger_clear(mm, page, va, 0); /* accessed or not: it still can be, until the flush */
-	if (page)
-		page_step(page, STEP_CLEAR);
-}
-
 /* va: what the first of the entries maps that the table is said to have. The others are empty. */
 static void note_contents(struct mm *mm, struct ptdesc *pt, vaddr_t va)
 {
@@ -226,7 +227,8 @@ static void note_contents(struct mm *mm, struct ptdesc *pt, vaddr_t va)
 		if (pte_none(pte))
 			continue;
 		BUG_ON(i - pt->page.pt_first >= pt->page.pt_nr);
-		note_leaf(mm, pte, va + (i - pt->page.pt_first) * PAGE_SIZE);
+		/* Owed, accessed or not: it still can be, until the flush. */
+		(void)note_leaf(mm, pte, va + (i - pt->page.pt_first) * PAGE_SIZE, 0, true);
 	}
 }
 
