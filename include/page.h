@@ -78,9 +78,7 @@ struct page {
 			struct mm *pt_mm;
 			u64 pt_census;	      /* the census's clock when it was unhooked, and */
 			cpumask_t pt_walkers; /* the CPUs with walkers inside then (debug) */
-			struct {
-				u16 pt_first, pt_nr; /* unhooked: entries still there, <ptdesc.h> */
-			};
+			u16 pt_first, pt_nr; /* unhooked: entries still there, <ptdesc.h> */
 			union {
 				cpumask_t pt_cpus; /* LIVE: in whose trees it hangs, <cpu_tree.h> */
 				u64 pt_gp; /* unhooked: the grace period to end, or 0 (debug) */

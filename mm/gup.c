@@ -235,7 +235,7 @@ _Static_assert(PT_LEVELS_MAX <= 5, "lowest() knows five levels");
 
 /* A run of leaves in one table, up to the first that will not do. Returns how many. */
 static __always_inline unsigned int take_run(const struct place *at, unsigned int nr, u32 flags,
-				    struct page **pages)
+					     struct page **pages)
 {
 	const pte_t *ptep = at->ptep;
 	pte_t pte = at->pte;
@@ -294,7 +294,7 @@ static __noinline unsigned int drop_run(struct page **pages, unsigned int nr, u3
 
 /* Up to nr pages from va in one leaf table. Returns how many; fewer than it could: stop. */
 static __always_inline unsigned int walk(struct mm *mm, vaddr_t va, unsigned int nr, u32 flags,
-				struct page **pages)
+					 struct page **pages)
 {
 	struct place at;
 	unsigned int got;

@@ -183,7 +183,7 @@ void ptdesc_free(struct ptdesc **tables, unsigned int nr, u64 since)
 	atomic64_add(&pt.freed, nr);
 	for (unsigned int i = 0; i < nr; i++)
 		ptdesc_end_unhooked(tables[i]);
-	/* Unhooked tables are empty: unhook() in mm/unmap.c. A descriptor begins with its page. */
+	/* Emptied by free_contents() in mm/mmu_gather.c. A descriptor begins with its page. */
 	put_zeroed_pages((struct page **)tables, nr);
 	atomic64_add(&pt.waiting, -(s64)nr);
 }

@@ -2,7 +2,8 @@
 /*
  * The port contract, entries 21 to 38 and 41: CPUs, interrupts, threads, user access, time.
  *
- * See also: test_arch_codec.c (1 to 11), test_arch_tlb.c (12 to 20), test_arch_trap.c (39 to 43).
+ * See also: test_arch_codec.c (1 to 11), test_arch_tlb.c (12 to 20), test_arch_trap.c (39, 40,
+ * 42, 43).
  */
 #include "testlib.h"
 

@@ -52,22 +52,37 @@ static void halt_in_thread(void *arg)
 	}
 }
 
+/* Keeps the n-th CPU busy so, until busy_end(); NULL with the test failed. */
+static struct thread *busy_begin(unsigned int n, bool *stop)
+{
+	*stop = false;
+	struct thread *busy = test_thread(cpumask_of(test_cpu(n)), halt_in_thread, stop);
+
+	if (busy)
+		thread_sleep(2 * TICK_NS); /* until it runs */
+	return busy;
+}
+
+static void busy_end(struct thread *busy, bool *stop)
+{
+	WRITE_ONCE(*stop, true);
+	thread_join(busy);
+}
+
 void bench_expedited(void)
 {
 	struct meter m = METER_INIT;
-	bool stop = false;
-	struct thread *busy = test_thread(cpumask_of(test_cpu(1)), halt_in_thread, &stop);
+	bool stop;
+	struct thread *busy = busy_begin(1, &stop);
 
 	if (!busy)
 		return;
-	thread_sleep(2 * TICK_NS); /* until it runs */
 	for (unsigned int turn = 0; turn < BENCH_TURNS; turn++) {
 		meter_start(&m);
 		synchronize_rcu_expedited();
 		meter_stop(&m);
 	}
-	WRITE_ONCE(stop, true);
-	thread_join(busy);
+	busy_end(busy, &stop);
 	bench_meter_row("gp-expedited", &m, 1);
 }
 
@@ -108,16 +123,14 @@ static void waiting_bytes(void)
 
 void bench_period(void)
 {
-	bool stop = false;
-	struct thread *busy = test_thread(cpumask_of(test_cpu(0)), halt_in_thread, &stop);
+	bool stop;
+	struct thread *busy = busy_begin(0, &stop);
 
 	if (!busy)
 		return;
-	thread_sleep(2 * TICK_NS); /* until it runs */
 	normal_periods();
 	waiting_bytes();
-	WRITE_ONCE(stop, true);
-	thread_join(busy);
+	busy_end(busy, &stop);
 }
 
 /* ---- A flush that is asked of another CPU ---------------------------------------------- */
