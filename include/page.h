@@ -75,10 +75,10 @@ struct page {
 		struct { /* PAGE_TABLE: struct ptdesc's fields, see <ptdesc.h> */
 			spinlock_t ptl;
 			u8 pt_level, pt_state;
+			u16 pt_first, pt_nr; /* unhooked: entries still there, <ptdesc.h> */
 			struct mm *pt_mm;
 			u64 pt_census;	      /* the census's clock when it was unhooked, and */
 			cpumask_t pt_walkers; /* the CPUs with walkers inside then (debug) */
-			u16 pt_first, pt_nr; /* unhooked: entries still there, <ptdesc.h> */
 			union {
 				cpumask_t pt_cpus; /* LIVE: in whose trees it hangs, <cpu_tree.h> */
 				u64 pt_gp; /* unhooked: the grace period to end, or 0 (debug) */

@@ -14,8 +14,8 @@
 #include <thread.h>
 
 typedef struct {
-	u16 next;  /* the next ticket to give out */
-	u16 owner; /* the ticket being served */
+	u32 next;  /* the next ticket to give out; a word, as not every port has smaller atomics */
+	u16 owner; /* the ticket being served, its lower bits */
 	lock_class_t class;
 } spinlock_t;
 
@@ -37,7 +37,7 @@ static inline void spin_lock_init_at(spinlock_t *l, vaddr_t place)
 /* Acquire. Pairs with the release in raw_spin_unlock(). */
 static inline void raw_spin_lock(spinlock_t *l)
 {
-	u16 me = fetch_add_relaxed(&l->next, 1);
+	u16 me = (u16)fetch_add_relaxed(&l->next, 1);
 
 	if (count_build && READ_ONCE(l->owner) != me)
 		count_lock_wait();
@@ -45,12 +45,13 @@ static inline void raw_spin_lock(spinlock_t *l)
 		cpu_relax();
 }
 
+/* Acquire, as above. Nobody has the ticket that is served as long as it is the next. */
 static inline bool raw_spin_trylock(spinlock_t *l)
 {
-	u16 me = READ_ONCE(l->owner);
+	u32 me = READ_ONCE(l->next);
 
-	return cmpxchg_acquire(&l->next, me, (u16)(me + 1)) == me &&
-	       smp_load_acquire(&l->owner) == me;
+	return smp_load_acquire(&l->owner) == (u16)me &&
+	       cmpxchg_acquire(&l->next, me, me + 1) == me;
 }
 
 /* Release. Pairs with the acquire in raw_spin_lock() of the next owner. */
@@ -61,7 +62,7 @@ static inline void raw_spin_unlock(spinlock_t *l)
 
 static inline bool spin_is_locked(const spinlock_t *l)
 {
-	return READ_ONCE(l->next) != READ_ONCE(l->owner);
+	return (u16)READ_ONCE(l->next) != READ_ONCE(l->owner);
 }
 
 /* Ends a lock's life: whoever takes it later is reported (debug builds). Nobody holds it. */

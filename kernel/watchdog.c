@@ -47,7 +47,7 @@ struct progress {
 static bool started;
 
 /* One CPU at a time looks at the others; the rest belongs to it. */
-static bool looking;
+static u32 looking;
 static u64 last_look;
 static struct progress cpus[MAX_CPUS];
 static struct progress grace_period;
@@ -199,10 +199,10 @@ void watchdog_tick(struct trap_frame *tf)
 	 * Acquire: orders the last looker's records before ours. Pairs with the release below: read
 	 * first, since the word is shared by all CPUs and written by few.
 	 */
-	if (READ_ONCE(looking) || cmpxchg_acquire(&looking, false, true))
+	if (READ_ONCE(looking) || cmpxchg_acquire(&looking, 0, 1))
 		return;
 	look_at_others(tf);
-	smp_store_release(&looking, false); /* Pairs with the acquire above. */
+	smp_store_release(&looking, 0); /* Pairs with the acquire above. */
 }
 
 void watchdog_init(void)

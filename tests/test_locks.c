@@ -123,12 +123,13 @@ TEST(locks, spin_lock_irqsave_nests)
 	EXPECT(!irqs_disabled());
 }
 
-/* A ticket runs over its 16 bits without harm. */
-TEST(locks, spinlock_ticket_wraps)
+/* Tickets run over the 16 bits of the one that is served, and over the word, without harm. */
+static void wrap_from(u32 next)
 {
 	spinlock_t l = SPINLOCK_INIT;
 
-	l.next = l.owner = 0xffff;
+	l.next = next;
+	l.owner = (u16)next;
 
 	for (unsigned int i = 0; i < 3; i++) {
 		spin_lock(&l);
@@ -136,7 +137,13 @@ TEST(locks, spinlock_ticket_wraps)
 		spin_unlock(&l);
 	}
 	EXPECT_EQ(l.owner, 2);
-	EXPECT_EQ(l.next, 2);
+	EXPECT_EQ(l.next, next + 3);
+}
+
+TEST(locks, spinlock_ticket_wraps)
+{
+	wrap_from(0xffff);
+	wrap_from(0xffffffff);
 }
 
 struct arrival {
@@ -181,11 +188,11 @@ TEST(locks, spinlock_is_fair)
 			n = i;
 	}
 	spin_lock(&lock);
-	u16 ticket = READ_ONCE(lock.next);
+	u32 ticket = READ_ONCE(lock.next);
 
 	for (unsigned int i = 0; i < n; i++) {
 		thread_wake(a[i].thread);
-		EXPECT(SPIN_UNTIL(READ_ONCE(lock.next) == (u16)(ticket + i + 1)));
+		EXPECT(SPIN_UNTIL(READ_ONCE(lock.next) == ticket + i + 1));
 	}
 	spin_unlock(&lock);
 	for (unsigned int i = 0; i < n; i++)
