@@ -467,9 +467,14 @@ void tlb_remove_table(struct mmu_gather *tlb, struct ptdesc *pt, vaddr_t start, 
 
 /* ---- Flushing ---------------------------------------------------------------------------- */
 
+/* levels is not 0; almost always the first is it. */
 static unsigned int lowest_level(u32 levels)
 {
-	return levels ? (unsigned int)__builtin_ctz(levels) : 0;
+	unsigned int level = 0;
+
+	while (!(levels & BIT(level)))
+		level++;
+	return level;
 }
 
 /* An address in each entry of the lowest level is one in each of any level that was recorded. */

@@ -107,14 +107,17 @@ void tlb_init(void)
 			  tlb_transport_name());
 }
 
-static void flush_ipi(void *arg)
+static void flush_here(const struct arch_flush *f)
 {
-	const struct arch_flush *f = arg;
-
 	if (inject(FLAKY))
 		return;
 	arch_tlb_flush_local(f);
 	trace(INVALIDATE, 0, f->start, f->end);
+}
+
+static void flush_ipi(void *arg)
+{
+	flush_here(arg);
 }
 
 /*
@@ -132,12 +135,6 @@ static cpumask_t lazy_cpus(const struct mm *mm, cpumask_t mask, u64 gen)
 	return lazy;
 }
 
-/* Only with T9 knocked out: the caller may be on another CPU behind this. */
-static void migrate_here(void)
-{
-	thread_yield();
-}
-
 /*
  * RACE T2. A lazy CPU does not use the mm, but its MMU may:
  *   unmapper                               CPU 1, lazy: the root is loaded
@@ -145,27 +142,19 @@ static void migrate_here(void)
  *   skips lazy CPU 1                       .
  *   frees the table; it is written to      speculation fills the TLB from it
  */
-static void flush_by_ipi(struct mm *mm, cpumask_t mask, struct arch_flush *f, u64 gen, bool pinned)
+static void tell_by_ipi(struct mm *mm, cpumask_t others, struct arch_flush *f, u64 gen)
 {
-	cpumask_t me = cpumask_of(smp_processor_id());
-	cpumask_t others = mask & ~me;
-
-	if (!pinned)
-		migrate_here();
-
 	/*
 	 * A lazy CPU makes no user access, so a stale leaf does no harm until it leaves lazy mode;
 	 * but its walker may read the tables of the loaded root at any time, so freed tables cannot
 	 * wait [T2].
 	 */
-	if (others && (!f->tables || !rule(LAZY_TABLES))) {
+	if (!f->tables || !rule(LAZY_TABLES)) {
 		cpumask_t lazy = lazy_cpus(mm, others, gen);
 
 		others &= ~lazy;
 		count(lazy_skipped, cpumask_weight(lazy));
 	}
-	if (mask & me)
-		flush_ipi(f);
 	if (!others) {
 		count(local_only, 1);
 		return;
@@ -175,26 +164,27 @@ static void flush_by_ipi(struct mm *mm, cpumask_t mask, struct arch_flush *f, u6
 	smp_call_mask(others, flush_ipi, f, true);
 }
 
-static void flush_unmaskable(cpumask_t mask, struct arch_flush *f, bool pinned)
+/* Tells the CPUs of mask: others, and perhaps me. Apart, so that a flush for me alone is short. */
+static __noinline void tell_others(struct mm *mm, cpumask_t mask, cpumask_t me,
+				   struct arch_flush *f, u64 gen)
 {
-	cpumask_t others = mask & ~cpumask_of(smp_processor_id());
-
+	if (tlb_mode == TLB_IPI) {
+		if (mask & me)
+			flush_here(f);
+		tell_by_ipi(mm, mask & ~me, f, gen);
+		return;
+	}
 	if (inject(FLAKY))
 		return;
-	if (!pinned)
-		migrate_here();
-
-	if (!mask) {
-		count(local_only, 1);
-		return;
-	}
-	if (others) {
-		count(remote_unmaskable, 1);
-		count(targets, cpumask_weight(others));
-	} else {
-		count(local_only, 1);
-	}
+	count(remote_unmaskable, 1);
+	count(targets, cpumask_weight(mask & ~me));
 	arch_tlb_flush_remote(mask, f);
+}
+
+/* Only with T9 knocked out: the caller may be on another CPU behind this. */
+static void migrate_here(void)
+{
+	thread_yield();
 }
 
 /*
@@ -212,7 +202,7 @@ static void flush_unmaskable(cpumask_t mask, struct arch_flush *f, bool pinned)
  *   flushes here, tells the others         told by nobody
  *   frees the page                         uses va -> page
  */
-static void flush(struct mm *mm, struct arch_flush *f, cpumask_t cpus)
+static __always_inline void flush(struct mm *mm, struct arch_flush *f, cpumask_t cpus)
 {
 	bool pinned = rule(FLUSH_PINNED);
 
@@ -230,14 +220,20 @@ static void flush(struct mm *mm, struct arch_flush *f, cpumask_t cpus)
 	f->tag = rule(TAG_AFTER_CLEAR) ? mm_tag(mm) : READ_ONCE(mm->last_flush_tag);
 	if (debug_build)
 		WRITE_ONCE(mm->last_flush_tag, mm_tag(mm));
+	cpumask_t me = cpumask_of(smp_processor_id());
 	cpumask_t mask = cpu_tree_told(mm, READ_ONCE(mm->cpu_mask), cpus);
 
 	trace(FLUSH_BEGIN, mm->id, mask, f->start);
 	inject_delay(FLUSH_WINDOW);
-	if (tlb_mode == TLB_IPI)
-		flush_by_ipi(mm, mask, f, gen, pinned);
-	else
-		flush_unmaskable(mask, f, pinned);
+	if (!pinned)
+		migrate_here();
+	if (mask & ~me) {
+		tell_others(mm, mask, me, f, gen);
+	} else {
+		count(local_only, 1);
+		if (mask)
+			flush_here(f);
+	}
 	trace(FLUSH_END, mm->id, mask, f->start);
 	if (f->tables)
 		count(flush_tables, 1);
@@ -246,7 +242,7 @@ static void flush(struct mm *mm, struct arch_flush *f, cpumask_t cpus)
 }
 
 /* Everything of the mm, on those of cpus that have any of it. */
-static void flush_mm_on(struct mm *mm, bool tables, cpumask_t cpus)
+static __noinline void flush_mm_on(struct mm *mm, bool tables, cpumask_t cpus)
 {
 	struct arch_flush f = { .start = 0, .end = ~0ULL, .tables = tables };
 

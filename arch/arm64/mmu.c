@@ -366,7 +366,7 @@ static void drop_all(unsigned int tag, bool shared)
 		__asm__ __volatile__("tlbi vmalle1" ::: "memory");
 }
 
-static void drop(const struct arch_flush *f, bool shared)
+static __always_inline void drop(const struct arch_flush *f, bool shared)
 {
 	if (is_all(f))
 		drop_all(f->tag, shared);
@@ -382,7 +382,7 @@ static void drop(const struct arch_flush *f, bool shared)
  * hardware: the first DSB with the walks of the CPUs that are told, the later ones with the end of
  * their accesses.
  */
-static void invalidate(const struct arch_flush *f, bool shared)
+static __always_inline void invalidate(const struct arch_flush *f, bool shared)
 {
 	if (shared)
 		dsb(ishst);

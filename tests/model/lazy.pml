@@ -2,7 +2,7 @@
 /*
  * Which address space CPU 1 has loaded, against a flush on CPU 0: the mask, lazy CPUs, tags.
  *
- *   cpu0        zap_leaf(), unhook() in mm/unmap.c; flush(), flush_by_ipi(), lazy_cpus() in
+ *   cpu0        zap_leaf(), unhook() in mm/unmap.c; flush(), tell_by_ipi(), lazy_cpus() in
  *               mm/tlb.c; with EXIT exit_mmap(), mmput(), mm_shoot_lazy(), mmdrop()
  *   cpu1        switch_mm(), load(), go_lazy(), mm_leave_lazy(), join_mask(), leave_mask() in
  *               mm/context.c, each with interrupts off; a user thread's accesses between them

@@ -9,7 +9,7 @@
  * load of the entry below it: an invalidation is over only when what used the old entry is over.
  * Software has no such luck: its load of an entry and its use of the value are steps apart.
  *
- * MASKABLE: flush_by_ipi() in mm/tlb.c, flush_ipi() on the other side. Without: flush_unmaskable().
+ * MASKABLE: tell_by_ipi() in mm/tlb.c, flush_ipi() on the other side. Without: tell_others() alone.
  * KO_NAME: rule(NAME) of include/rules.h is off. KO_ORDER_...: two accesses that a full barrier
  * keeps in order have changed places, which is what its absence would allow.
  *
