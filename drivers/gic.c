@@ -141,20 +141,19 @@ static void run_handler(struct trap_frame *tf, u32 intid)
 /*
  * A software-generated interrupt ends before it is handled: one sent meanwhile is pending again at
  * once, and a handler that never returns (a CPU being stopped) leaves nothing active. A level ends
- * after its handler has made the device quiet.
+ * after its handler has made the device quiet. One at a time: what else is pending interrupts again
+ * on the way out, and looking for it would make each that comes alone dearer.
  */
 void gic_handle(struct trap_frame *tf)
 {
-	for (;;) {
-		u32 ack = chip->ack(), intid = ack & chip->id_mask;
-		bool sgi = intid < 16;
+	u32 ack = chip->ack(), intid = ack & chip->id_mask;
+	bool sgi = intid < 16;
 
-		if (intid >= 1020 && intid <= 1023) /* nothing pending */
-			return;
-		if (sgi)
-			chip->eoi(ack);
-		run_handler(tf, intid);
-		if (!sgi)
-			chip->eoi(ack);
-	}
+	if (intid >= 1020 && intid <= 1023) /* nothing pending (any more) */
+		return;
+	if (sgi)
+		chip->eoi(ack);
+	run_handler(tf, intid);
+	if (!sgi)
+		chip->eoi(ack);
 }

@@ -39,7 +39,7 @@ void gic_set_handler(u32 intid, gic_handler fn);
 void gic_unmask(u32 intid);
 /* Makes SGI intid pending on each CPU of mask. Any context. Orders earlier stores before it. */
 void gic_send_sgi(cpumask_t mask, u32 intid);
-/* Handles what is pending on this CPU. Between irq_enter() and irq_exit(). */
+/* Handles one interrupt that is pending on this CPU. Between irq_enter() and irq_exit(). */
 void gic_handle(struct trap_frame *tf);
 
 /* What a version supplies. */
