@@ -34,7 +34,6 @@
 	X(LEAF_ONLY_OR_LAZY, "n.a.", "every invalidation drops walk caches here")                  \
 	X(RANGE_LEAVES, "n.a.", "an invalidation by address drops walk caches here")               \
 	X(ABSENCE, "n.a.", "this TLB never holds absence")                                         \
-	X(OWN_PART, "n.a.", "this transport does the caller's own part too")                       \
 	X(UNMASKABLE, "n.a.", "the rule speaks of the other transport")                            \
 	X(UNMASKABLE_REDUNDANT, "redundant", "this flush waits for walkers with interrupts off")
 
@@ -150,8 +149,8 @@
 	X(FLUSH_PINNED, "T9",                                                                      \
 	  "who flushes stays on its CPU between deciding whom to tell and doing its own "          \
 	  "part",                                                                                  \
-	  "flush() in mm/tlb.c", "stress=10",                                                      \
-	  "ledger", OWN_PART,                                                                      \
+	  "flush() in mm/tlb.c", "test rule.T9_*;stress=10",                                       \
+	  "ledger", ALWAYS,                                                                        \
 	  "Linux dd5712f3379c (alpha)")                                                            \
 	X(ADOPT_ATOMIC, "T10",                                                                     \
 	  "a thread's mm and the loaded root change as one for interrupts and the scheduler",      \

@@ -24,7 +24,6 @@ static bool machine_has(enum rule_need need)
 	case NEED_TAGS:
 		return arch.tag_bits > 0;
 	case NEED_LAZY:
-	case NEED_OWN_PART:
 		return maskable;
 	case NEED_LAZY_OR_NO_TAGS:
 		return maskable || arch.tag_bits == 0;

@@ -375,6 +375,81 @@ TEST(rule, T6_switching_cpu_is_in_a_mask)
 			mmput(hop.mm[i]);
 }
 
+/* ---- T9 ---------------------------------------------------------------------------------- */
+
+#ifdef GRACE_DEBUG
+/*
+ * A thread that alone has been in the mm is moved while it flushes: when it has read that nobody
+ * but its CPU is in the mask, and before it does that CPU's part. Then it goes back to see whether
+ * the translation is there yet.
+ */
+static struct {
+	struct mm *mm;
+	s64 gen;	 /* of the mm before the flush, */
+	bool there;	 /* which comes now */
+	unsigned int at; /* the CPU on which it ended */
+	u64 seen;
+	int err;
+} moved;
+
+static void unmap_and_return(void *unused)
+{
+	vaddr_t va;
+
+	kthread_use_mm(moved.mm);
+	va = test_map(moved.mm, 1, 0);
+	if (va && EXPECT_EQ(test_poke(va, 5), 0)) {
+		moved.gen = atomic64_read(&moved.mm->tlb_gen);
+		/* Release: orders gen before there. Pairs with move_during_flush(). */
+		smp_store_release(&moved.there, true);
+		moved.err = mm_madvise_dontneed(moved.mm, va, PAGE_SIZE);
+		moved.at = smp_processor_id();
+		thread_set_allowed(current, cpumask_of(test_cpu(1)));
+		EXPECT_EQ(test_peek(va, &moved.seen), 0);
+	}
+	kthread_unuse_mm();
+}
+
+/* True if it was moved. */
+static bool move_during_flush(void)
+{
+	memset(&moved, 0, sizeof(moved));
+	moved.mm = mm_create();
+	if (!EXPECT(moved.mm != NULL))
+		return false;
+	struct thread *t = test_thread(cpumask_of(test_cpu(1)), unmap_and_return, NULL);
+
+	/* Acquire: as above. Pairs with unmap_and_return(). */
+	if (t && EXPECT(SPIN_UNTIL(smp_load_acquire(&moved.there))) &&
+	    EXPECT(SPIN_UNTIL(atomic64_read(&moved.mm->tlb_gen) != moved.gen)))
+		thread_set_allowed(t, cpumask_of(test_cpu(0)));
+	if (t)
+		thread_join(t);
+	EXPECT_EQ(moved.err, 0);
+	EXPECT_EQ(moved.seen, 0);
+	mmput(moved.mm);
+	return moved.at == test_cpu(0);
+}
+
+TEST(rule, T9_flusher_stays_until_it_has_flushed)
+{
+	struct inject_settings before, slow;
+	unsigned int moves = 0;
+
+	if (!test_needs_cpus(2))
+		return;
+	inject_get(&before);
+	slow = before;
+	slow.rate[INJECT_FLUSH_WINDOW] = 1;
+	slow.us[INJECT_FLUSH_WINDOW] = 2000;
+	inject_set(&slow);
+	for_bounded_rounds(i, 20)
+		moves += move_during_flush();
+	inject_set(&before);
+	EXPECT(moves > 0);
+}
+#endif
+
 /* ---- T1 as a race ------------------------------------------------------------------------ */
 
 /*

@@ -11,7 +11,7 @@
  *   holder      put_page() by somebody who took a reference before
  *   next_owner  alloc_page() by somebody else
  *
- * UNUSED: nobody has used the page yet.
+ * UNUSED: nobody has used the page yet. ALONE: CPU 1 is not in the mm's mask, so nobody is told.
  * Rules: G1, G4, T4, T9, T11, U3, U4.
  */
 #define HOLDER
@@ -32,7 +32,7 @@ inline flush()
 {
 	/* preempt_disable() */
 	d_step { busy0 = 1; printf("CPU 0: tells whom: all but this CPU\n") }
-#if defined(KO_FLUSH_PINNED) && defined(MASKABLE)
+#if defined(KO_FLUSH_PINNED) && (defined(MASKABLE) || defined(ALONE))
 	/* It may be moved to CPU 1 here, if what runs there can be preempted. */
 	busy0 = 0;
 	if
@@ -40,9 +40,13 @@ inline flush()
 	:: busy0 = 1
 	fi;
 #endif
+#ifndef ALONE
 	ask_for(1);
+#endif
 	d_step { drop(here, 1); printf("CPU 0: drops this CPU's translations\n") }
+#ifndef ALONE
 	flush_cpu1(1)
+#endif
 	busy0 = 0
 }
 
@@ -79,6 +83,7 @@ end:
 	next_owner_page()
 }
 
+#ifndef ALONE
 inline gup()
 {
 	interrupts_off();
@@ -126,6 +131,7 @@ active proctype cpu1() provided (!in_irq)
 	:: else -> break
 	od
 }
+#endif
 
 active proctype thread0() provided (!busy0)
 {
@@ -142,6 +148,7 @@ end:
 	od
 }
 
+#ifndef ALONE
 active proctype mmu1()
 {
 end:
@@ -150,3 +157,4 @@ end:
 	:: atomic { leaf && accessed && !tlb[1] -> tlb[1] = 1; printf("CPU 1: its TLB is filled\n") }
 	od
 }
+#endif
