@@ -63,22 +63,25 @@ typedef struct {
 	u64 val;
 } pte_t;
 
-/* [4] Attributes of a leaf, port-independent. PA_SPECIAL is a software bit: no struct page. */
+/*
+ * [4] Attributes of a leaf, port-independent. PA_SPECIAL is a software bit: no struct page. Those
+ * that hardware has in a row are in its order (x86_64, riscv64): a port moves them as one.
+ */
 #define PA_READ BIT(0)
 #define PA_WRITE BIT(1)	  /* implies PA_READ */
 #define PA_EXEC BIT(2)
 #define PA_USER BIT(3)
 #define PA_GLOBAL BIT(4)  /* the same in every address space: kernel half only */
-#define PA_DEVICE BIT(5)  /* strongly ordered, uncached, never speculated */
-#define PA_SPECIAL BIT(6) /* no struct page behind it: gup_fast() refuses it */
+#define PA_DEVICE BIT(7)  /* strongly ordered, uncached, never speculated */
+#define PA_SPECIAL BIT(8) /* no struct page behind it: gup_fast() refuses it */
 /*
  * The marks: the entry was used for an access, for a store. The CPU sets those of arch.cpu_marks,
  * by an atomic change of the entry, before it uses the entry or keeps it in its TLB; of the others
  * their absence is a fault. So an entry without PA_ACCESSED is in no TLB that an access could use.
  * PA_ACCESSED may be set by speculation, PA_DIRTY by a store alone. A kernel leaf has both always.
  */
-#define PA_ACCESSED BIT(7)
-#define PA_DIRTY BIT(8)
+#define PA_ACCESSED BIT(5)
+#define PA_DIRTY BIT(6)
 
 /*
  * [5] A leaf for level (0: one page). A leaf without PA_READ and PA_EXEC (PROT_NONE) is present to

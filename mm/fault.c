@@ -52,6 +52,13 @@ static bool vma_allows(const struct vma *v, u64 flags)
 	return v->prot; /* readable if anything is allowed */
 }
 
+/* The leaf of a page. Masked so that the compiler leaves out what none of a user mapping has. */
+static pte_t page_leaf(const struct page *page, u64 attr, unsigned int level)
+{
+	attr &= PA_READ | PA_WRITE | PA_EXEC | PA_ACCESSED | PA_DIRTY;
+	return arch_pte_leaf(page_to_phys(page), PA_USER | attr, level);
+}
+
 /*
  * Puts a page there unless somebody else did meanwhile; true if it took the page over.
  *
@@ -77,7 +84,7 @@ static bool install(struct mm *mm, pte_t *ptep, unsigned int level, u64 attr, st
 		 * invalidated before its page can come back [G1], which is what Arm's DDI 0487 D8
 		 * asks for (break-before-make).
 		 */
-		user_entry_publish(ptep, arch_pte_leaf(page_to_phys(page), attr, level), level);
+		user_entry_publish(ptep, page_leaf(page, attr, level), level);
 		page_step(page, STEP_HOOK);
 		trace(HOOK, mm->id, page_to_phys(page), level);
 	}

@@ -19,17 +19,13 @@ const char *pt_level_name(unsigned int level)
 	return level >= pt_top_level() ? "pgd" : names[level];
 }
 
+_Static_assert(PROT_READ == PA_READ && PROT_WRITE == PA_WRITE && PROT_EXEC == PA_EXEC,
+	       "prot_attr()");
+
+/* What may be written or executed may be read. */
 u64 prot_attr(u32 prot)
 {
-	u64 attr = PA_USER;
-
-	if (prot & PROT_READ)
-		attr |= PA_READ;
-	if (prot & PROT_WRITE)
-		attr |= PA_READ | PA_WRITE;
-	if (prot & PROT_EXEC)
-		attr |= PA_READ | PA_EXEC;
-	return attr;
+	return PA_USER | (prot ? PA_READ | prot : 0);
 }
 
 /* From the entry of *level on the way to addr down to the one of `to`, as far as tables lead. */
