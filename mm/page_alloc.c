@@ -116,15 +116,9 @@ void page_alloc_drain(void)
 
 /* ---- Allocation ---------------------------------------------------------------------------- */
 
-/* The topmost frame of this CPU's magazine, or NULL. */
-static inline struct page *pcp_take(unsigned int type)
+/* The topmost frame of this CPU's magazine, or NULL. irqs off, so that it stays this CPU's. */
+static inline struct page *pcp_pop(struct pcp *c, unsigned int type)
 {
-	/*
-	 * irqs off: magazines and counters stay this CPU's, and no interrupt finds them half
-	 * changed.
-	 */
-	bool on = local_irq_save();
-	struct pcp *c = this_cpu_ptr(&pcp);
 	struct page *p = c->top;
 
 	if (likely(p)) {
@@ -132,15 +126,23 @@ static inline struct page *pcp_take(unsigned int type)
 		c->room++;
 		c->by_type[type]++;
 	}
+	return p;
+}
+
+static inline struct page *pcp_take(unsigned int type)
+{
+	bool on = local_irq_save(); /* no interrupt finds magazine and counters half changed */
+	struct page *p = pcp_pop(this_cpu_ptr(&pcp), type);
+
 	local_irq_restore(on);
 	return p;
 }
 
 static struct page *take_frame(unsigned int type)
 {
-	bool on = local_irq_save(); /* as in pcp_take(): what is refilled is there to be taken */
+	bool on = local_irq_save(); /* what is refilled is there to be taken */
 	struct pcp *c = this_cpu_ptr(&pcp);
-	struct page *p = c->top || pcp_refill(c) ? pcp_take(type) : NULL;
+	struct page *p = c->top || pcp_refill(c) ? pcp_pop(c, type) : NULL;
 
 	local_irq_restore(on);
 	return p;
