@@ -21,10 +21,26 @@ int __popcountdi2(u64 x)
 	return (int)((x * 0x0101010101010101ULL) >> 56);
 }
 
-/* The bits below the lowest set one, counted. x is not 0. */
+/*
+ * A de Bruijn sequence: its 64 windows of six bits, round the end, are the numbers from 0 to 63. So
+ * the lowest bit of x, by which it is multiplied, is known by the six bits that come out on top.
+ * C. Leiserson, H. Prokop, K. Randall: Using de Bruijn Sequences to Index a 1 in a Computer Word,
+ * 1998.
+ */
+#define SEQUENCE 0x022fdd63cc95386dULL
+#define PLACE(n) [(SEQUENCE << (n)) >> 58] = (n)
+#define PLACES(n) PLACE(n), PLACE((n) + 1), PLACE((n) + 2), PLACE((n) + 3)
+
+/* x is not 0. */
 int __ctzdi2(u64 x)
 {
-	return __popcountdi2(~x & (x - 1));
+	static const u8 places[64] = {
+		PLACES(0), PLACES(4), PLACES(8), PLACES(12), PLACES(16), PLACES(20),
+		PLACES(24), PLACES(28), PLACES(32), PLACES(36), PLACES(40), PLACES(44),
+		PLACES(48), PLACES(52), PLACES(56), PLACES(60),
+	};
+
+	return places[((x & -x) * SEQUENCE) >> 58];
 }
 
 /* Every bit from the highest set one down becomes one; the rest is counted. x is not 0. */

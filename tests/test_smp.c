@@ -30,6 +30,22 @@ static void reset(void)
 	wrong_context = 0;
 }
 
+/* Every single bit, with what stands above it and what below: found, and counted. */
+TEST(smp, bits_of_a_mask)
+{
+	for (unsigned int n = 0; n < 64; n++) {
+		volatile cpumask_t bit = BIT(n), above = ~0ULL << n, below = bit | (bit - 1);
+
+		EXPECT_EQ(__builtin_ctzll(bit), n);
+		EXPECT_EQ(__builtin_ctzll(above), n);
+		EXPECT_EQ(63 - __builtin_clzll(bit), n);
+		EXPECT_EQ(63 - __builtin_clzll(below), n);
+		EXPECT_EQ(cpumask_weight(bit), 1);
+		EXPECT_EQ(cpumask_weight(above), 64 - n);
+		EXPECT_EQ(cpumask_weight(below), n + 1);
+	}
+}
+
 TEST(smp, call_single_waits)
 {
 	unsigned int cpu;
