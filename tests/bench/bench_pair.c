@@ -6,9 +6,9 @@
  * Under -icount the CPUs take turns and one clock counts the instructions of both, so a wait is in
  * instructions of all CPUs: virtual nanoseconds. A turn ends at the next timer, or where a CPU says
  * that it waits: by an instruction that QEMU takes for one, which riscv64's PAUSE is not. There a
- * CPU that spins keeps a later one from running at all, so the grace periods are waited for on CPU
- * 1, beside a CPU 0 that halts inside a thread; and rows ipi and gp-expedited, where a CPU spins
- * until another has answered, are not to be had.
+ * CPU that spins keeps a later one from running up to the next timer. So the grace periods are
+ * waited for on CPU 1, beside a CPU 0 that halts inside a thread; and row gp-expedited, where a CPU
+ * spins until another has answered, is not to be had. Row ipi is: of the target's part alone.
  * See also: kernel/rcu.c, mm/tlb.c, kernel/smp.c.
  */
 #include "bench.h"
@@ -169,11 +169,15 @@ static void take_requests(void *unused)
 	for (unsigned int turn = 1; turn <= BENCH_TURNS; turn++) {
 		bool on = local_irq_save();
 
+		tick_idle_enter(); /* or it may be pending as well, and be counted */
 		wait_for_request(turn);
 		meter_start(&target.m);
 		local_irq_restore(on);
 		(void)READ_ONCE(target.stop); /* x86_64: interrupts come one instruction later */
 		meter_stop(&target.m);
+		local_irq_disable();
+		tick_idle_exit();
+		local_irq_restore(on);
 	}
 	kthread_unuse_mm();
 }
