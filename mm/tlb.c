@@ -3,7 +3,8 @@
  * Invalidation of user translations: who has to be told, and by which transport.
  *
  * Terms. The mm's mask holds the CPUs that may have translations of it. A maskable transport (IPIs)
- * is held up by a target with interrupts off, an unmaskable one is not. Lazy: see mm/context.c.
+ * is held up by a target with interrupts off, an unmaskable one is not; a flush that is for this
+ * CPU alone needs neither. Lazy: see mm/context.c.
  * Why two transports. Only the maskable one also sends away walkers with interrupts off; systems
  * that counted on that broke when their flushes stopped being IPIs. Running both shows what rests
  * on what.
