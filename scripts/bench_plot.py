@@ -4,6 +4,7 @@ import math
 import os
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 640, 400, 70, 40, 90, 50
+LINE = 14  # of text
 COLOURS = {"x86_64": "#1f5fa8", "arm64": "#b5541c", "riscv64": "#2f7d3b", "limit": "#888888"}
 
 
@@ -49,12 +50,16 @@ def svg(title, lines):
         out.append(f'<path d="M{LEFT} {up.at(y)}H{WIDTH - RIGHT}" stroke="#ddd"/>'
                    f'<text x="{LEFT - 6}" y="{up.at(y) + 4}" '
                    f'text-anchor="end">{number(y)}</text>')
+    taken = []
     for name, points in lines.items():
         colour = COLOURS.get(name, "#000")
         path = "L".join(f"{across.at(x)} {up.at(y)}" for x, y in points)
+        beside = up.at(points[-1][1]) + 4
+        while any(abs(beside - other) < LINE for other in taken):  # lines that end together
+            beside = round(beside + 1, 1)
+        taken.append(beside)
         out.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
-                   f'<text x="{WIDTH - RIGHT + 6}" y="{up.at(points[-1][1]) + 4}" '
-                   f'fill="{colour}">{name}</text>')
+                   f'<text x="{WIDTH - RIGHT + 6}" y="{beside}" fill="{colour}">{name}</text>')
     return "\n".join(out + ["</svg>"]) + "\n"
 
 

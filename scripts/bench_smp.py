@@ -10,6 +10,7 @@ Grace periods take time, and so a clock that is the same twice: they are measure
 """
 import concurrent.futures
 import os
+import re
 
 import bench_plot
 import bench_rows
@@ -244,14 +245,29 @@ def check(ports):
     return 1 if faults else 0
 
 
-def plot(figures):
-    lines = {}
+# file, title, CPUs, sweep, what
+PLOTS = (("flushes", "Flushes of a munmap, by pages", 2, "pages", "flushes"),
+         ("walkers-refused", "Walks that a munmap turns away, by walkers", 8, "walkers", "refused"),
+         ("walkers-stretch", "Pages in one stretch with interrupts off, by walkers", 8, "walkers",
+          "stretch"),
+         ("walkers-bytes", "Bytes that wait for walkers, by walkers", 8, "walkers", "bytes"))
+
+
+def sweep_lines(figures, cpus, sweep, row):
+    """{port: [(size, cost), ...]} of a sweep, with each port's first transport."""
+    name, lines = re.compile(rf"{sweep}-(\d+)/{row}$"), {}
     for arch, rows in figures.items():
-        sweep = of_transport(rows, 2, TABLES[arch][0])
-        lines[arch] = [(int(name.split("/")[0].split("-")[1]), total / ops)
-                       for name, (total, ops) in sweep.items()
-                       if name.startswith("pages-") and name.endswith("/flushes")]
-    bench_plot.write(f"{OUT}/flushes.svg", "Flushes of a munmap, by pages", lines)
+        cost = derive(of_transport(rows, cpus, TABLES[arch][0]))
+        lines[arch] = sorted((int(m[1]), cost[m[0]]) for m in map(name.match, cost) if m)
+    return lines
+
+
+def plots(figures):
+    """Draws each sweep; returns the files."""
+    files = [f"{OUT}/{name}.svg" for name, *_ in PLOTS]
+    for file, (_, what, cpus, sweep, row) in zip(files, PLOTS):
+        bench_plot.write(file, what, sweep_lines(figures, cpus, sweep, row))
+    return files
 
 
 def write_document(figures):
@@ -267,9 +283,8 @@ def lane(ports):
         for transport in TABLES[arch]:
             say(f"\n{arch}, {title(transport)}, on {' / '.join(map(str, MACHINES))} CPUs\n" +
                 bench_run.plain(table_cells(arch, transport, figures[arch])))
-    plot(figures)
     save(f"{OUT}/counts.json", {"figures": figures})
-    say(f"\n{OUT}/counts.json; plot: {OUT}/flushes.svg")
+    say(f"\n{OUT}/counts.json; plots: " + ", ".join(plots(figures)))
     if test.asked("BASE"):
         base = load(test.asked("BASE"))["figures"]
         for arch in ports:
