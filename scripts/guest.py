@@ -37,6 +37,10 @@ class Outcome:
         return [line for line in self.lines() if line][-count:]
 
 
+# QEMU's monitor, where a test types at it, shares the line and may prompt in the midst of another.
+PROMPT = "(qemu) "
+
+
 class Guest:
     def __init__(self, words, cpus, log, limit, watch=(), slack=0, keys=()):
         """
@@ -94,7 +98,7 @@ class Guest:
             self.where_stuck(log)
 
     def note(self, line):
-        out, line = self.outcome, ktap.clean(line)
+        out, line = self.outcome, ktap.clean(line).replace(PROMPT, "")
         out.text += line + "\n"
         for pattern in self.watch:
             if pattern.pattern not in out.seen and pattern.search(line):

@@ -165,6 +165,10 @@ class Judging(unittest.TestCase):
         row, text = self.run_fake(self.say(self.PASS + "stress: SUCCESS\nEXIT: STATUS=0\n"), 5)
         self.assertEqual((row.count("passed"), row.race, text), (2, "SUCCESS", ""))
 
+    def test_monitor_may_prompt_in_the_midst_of_a_line(self):
+        halves = self.say(self.PASS + "stress: SUC(qemu) CESS\nEXIT: (qemu) STATUS=0\n")
+        self.assertEqual(self.run_fake(halves, 5)[0].race, "SUCCESS")
+
     def test_fails(self):
         for out, stress, code, error in (
                 ("EXIT: STATUS=0\n", 0, 1, "no KTAP version line"),
