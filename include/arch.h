@@ -72,8 +72,6 @@ typedef struct {
 #define PA_EXEC BIT(2)
 #define PA_USER BIT(3)
 #define PA_GLOBAL BIT(4)  /* the same in every address space: kernel half only */
-#define PA_DEVICE BIT(7)  /* strongly ordered, uncached, never speculated */
-#define PA_SPECIAL BIT(8) /* no struct page behind it: gup_fast() refuses it */
 /*
  * The marks: the entry was used for an access, for a store. The CPU sets those of arch.cpu_marks,
  * by an atomic change of the entry, before it uses the entry or keeps it in its TLB; of the others
@@ -82,6 +80,8 @@ typedef struct {
  */
 #define PA_ACCESSED BIT(5)
 #define PA_DIRTY BIT(6)
+#define PA_DEVICE BIT(7)  /* strongly ordered, uncached, never speculated */
+#define PA_SPECIAL BIT(8) /* no struct page behind it: gup_fast() refuses it */
 
 /*
  * [5] A leaf for level (0: one page). A leaf without PA_READ and PA_EXEC (PROT_NONE) is present to

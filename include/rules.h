@@ -111,7 +111,7 @@
 	  "CVE-2016-2069 (Linux 71b3c126e611)")                                                    \
 	X(LAZY_TABLES, "T2",                                                                       \
 	  "a lazy CPU is interrupted when tables were freed",                                      \
-	  "tell_by_ipi() in mm/tlb.c", "stress=10",                                               \
+	  "tell_by_ipi() in mm/tlb.c", "stress=10",                                                \
 	  "ledger", LAZY,                                                                          \
 	  "the lazy mode that Linux 706a1ea65e took back")                                         \
 	X(MASK_MAY_HOLD, "T3",                                                                     \

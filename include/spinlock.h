@@ -45,7 +45,10 @@ static inline void raw_spin_lock(spinlock_t *l)
 		cpu_relax();
 }
 
-/* Acquire, as above. Nobody has the ticket that is served as long as it is the next. */
+/*
+ * Acquire. Pairs with the release in raw_spin_unlock(). Nobody has the ticket that is served as
+ * long as it is the next.
+ */
 static inline bool raw_spin_trylock(spinlock_t *l)
 {
 	u32 me = READ_ONCE(l->next);
@@ -54,7 +57,7 @@ static inline bool raw_spin_trylock(spinlock_t *l)
 	       cmpxchg_acquire(&l->next, me, me + 1) == me;
 }
 
-/* Release. Pairs with the acquire in raw_spin_lock() of the next owner. */
+/* Release. Pairs with the acquire in raw_spin_lock() or raw_spin_trylock() of the next owner. */
 static inline void raw_spin_unlock(spinlock_t *l)
 {
 	smp_store_release(&l->owner, (u16)(l->owner + 1));

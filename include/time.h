@@ -46,9 +46,9 @@ void time_init_cpu(void); /* each CPU, irqs off: starts the tick, each time it c
 /* Takes the timers of a dead CPU over to the caller's CPU. One at a time. */
 void time_take_over(unsigned int cpu);
 /*
- * From the idle loop, irqs off. enter: slows the tick to a rare one, which looks after the other
- * CPUs (watchdog.c), unless RCU needs the CPU; exit: the tick is back on its grid. Both may be
- * repeated.
+ * irqs off; from the idle loop, or a thread that has the CPU to itself. enter: slows the tick to a
+ * rare one, which looks after the other CPUs (watchdog.c), unless RCU needs the CPU; exit: the tick
+ * is back on its grid. Both may be repeated.
  */
 void tick_idle_enter(void);
 void tick_idle_exit(void);
